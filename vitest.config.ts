@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
+    globalSetup: ['test/support/global-setup.ts'],
+    // Processes, not threads: tests start servers, send signals and must not share a heap.
+    pool: 'forks',
+    // Whole-system tests take some seconds on a loaded two-core machine; a hang shows within half a minute.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    teardownTimeout: 15_000,
+    restoreMocks: true,
+  },
+});
