@@ -1,0 +1,59 @@
+import type { ProviderName } from './provider-name.ts';
+
+/**
+ * What a failed provider call left behind.
+ * `none`: certainly nothing happened. `applied`: it happened, or a guest certainly exists.
+ * `unknown`: the request may have been carried out; nobody may repeat it without looking first.
+ */
+export type Effect = 'none' | 'unknown' | 'applied';
+
+/** Why a provider call failed, as a small closed set: `decideNextStep` and metric labels depend on it. */
+export const FAILURE_KINDS = [
+  'unreachable',
+  'timed_out',
+  'rate_limited',
+  'contention',
+  'still_creating',
+  'over_capacity',
+  'quota_exceeded',
+  'unauthorized',
+  'source_missing',
+  'invalid_request',
+  'foreign_guest',
+  'not_found',
+  'wrong_state',
+  'never_usable',
+  'guest_failed',
+  'stuck',
+  'memory_lost',
+  'unsupported',
+  'provider_error',
+  'interrupted',
+] as const;
+
+export type FailureKind = (typeof FAILURE_KINDS)[number];
+
+/** A failure as data: what the record of an attempt keeps and every decision reads. */
+export interface FailureReport {
+  readonly kind: FailureKind;
+  readonly effect: Effect;
+  /** One sentence for a person, without secrets. */
+  readonly message: string;
+  /** What a person can do about it, an exact command where there is one. */
+  readonly remediation?: string;
+  /** The provider's own wish when it asked to slow down. */
+  readonly retryAfterMs?: number;
+  readonly provider?: ProviderName;
+}
+
+/** Failures of set-up rather than of luck: the route goes on, and somebody has to be told. */
+const CONFIGURATION_FAULTS: ReadonlySet<FailureKind> = new Set([
+  'unauthorized',
+  'source_missing',
+  'invalid_request',
+  'quota_exceeded',
+]);
+
+export function isConfigurationFault(kind: FailureKind): boolean {
+  return CONFIGURATION_FAULTS.has(kind);
+}

@@ -1,0 +1,99 @@
+import type { FailureReport } from './failure.ts';
+import type { ProviderName } from './provider-name.ts';
+
+export const OPERATION_KINDS = ['start', 'pause', 'resume', 'destroy', 'discard'] as const;
+
+/**
+ * `start`, `pause`, `resume` and `destroy` are what callers ask for a sandbox. `discard` is internal: it
+ * removes one condemned guest, whatever its sandbox does meanwhile, and is claimed on the guest.
+ */
+export type OperationKind = (typeof OPERATION_KINDS)[number];
+
+/** `queued` until its first claim, `begun` until it settles, exactly once, as one of the other three. */
+export type OperationState = 'queued' | 'begun' | 'succeeded' | 'failed' | 'superseded';
+
+export interface PauseOptions {
+  /** Refuse the pause when memory would be lost (the default). */
+  readonly requiresRamSnapshot: boolean;
+}
+
+export interface ResumeOptions {
+  /** What to do when memory that was promised is gone: `cold-boot` starts the same disk. */
+  readonly onLostMemory: 'fail' | 'cold-boot';
+}
+
+/** Options by kind; equal requests (kind and options) join. */
+export type OperationOptions = PauseOptions | ResumeOptions | Record<string, never>;
+
+export interface LeftOut {
+  readonly provider: ProviderName;
+  readonly reason: string;
+}
+
+export interface Route {
+  readonly candidates: readonly ProviderName[];
+  /** Every provider that was considered and dropped or moved, each with its reason. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+export type AttemptOutcome = 'open' | 'succeeded' | 'failed' | 'interrupted' | 'superseded';
+
+/** One try on one provider = one BullMQ job. */
+export interface Attempt {
+  readonly number: number;
+  readonly provider: ProviderName;
+  readonly outcome: AttemptOutcome;
+  readonly openedAtMs: number;
+  readonly claimedAtMs?: number;
+  readonly endedAtMs?: number;
+  readonly failure?: FailureReport;
+  /** The guest this attempt creates or continues; an attempt that follows on the same provider inherits it. */
+  readonly guestId?: string;
+  /** When the doubt about an effect began: the hold is measured from here. */
+  readonly holdSinceMs?: number;
+  /** What followed, for people: "attempt 2 on morph". */
+  readonly followedBy?: string;
+}
+
+export interface OperationFailure {
+  readonly code: OperationErrorCode;
+  readonly message: string;
+  readonly remediation?: string;
+  readonly retryable: boolean;
+  /** The failure of each provider tried, in order. */
+  readonly causes: readonly FailureReport[];
+}
+
+export type OperationErrorCode =
+  | 'no_provider_available'
+  | 'provider_failed'
+  | 'memory_lost'
+  | 'ram_snapshot_unsupported'
+  | 'sandbox_stuck'
+  | 'sandbox_lost'
+  | 'sandbox_ended'
+  | 'deadline_exceeded'
+  | 'superseded';
+
+export interface Operation {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly sandboxId: string;
+  /** The guest that a `discard` removes and is claimed on; there only for that kind. */
+  readonly guestId?: string;
+  readonly state: OperationState;
+  readonly options: OperationOptions;
+  readonly route: Route;
+  readonly attempts: readonly Attempt[];
+  readonly createdAtMs: number;
+  /** No new attempt begins after this. */
+  readonly deadlineAtMs: number;
+  readonly settledAtMs?: number;
+  readonly failure?: OperationFailure;
+  /** For a resume: whether memory was kept. */
+  readonly memoryKept?: boolean;
+}
+
+export function isSettled(state: OperationState): boolean {
+  return state === 'succeeded' || state === 'failed' || state === 'superseded';
+}

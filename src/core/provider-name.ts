@@ -1,0 +1,32 @@
+/** Canonical provider names. Adding one makes the compiler point at every table that needs a row. */
+export const PROVIDER_NAMES = ['pve-vm', 'pve-lxc', 'morph'] as const;
+
+export type ProviderName = (typeof PROVIDER_NAMES)[number];
+
+export function isProviderName(value: string): value is ProviderName {
+  return (PROVIDER_NAMES as readonly string[]).includes(value);
+}
+
+/** How the ambiguous alias `proxmox` is to be read; see `normaliseProviderName`. */
+export interface ProxmoxPreference {
+  readonly useKvm?: boolean;
+  readonly defaultKind?: 'vm' | 'lxc';
+}
+
+/**
+ * Maps the names that cmux and its roadmap use to canonical ones; `undefined` for a name nobody knows.
+ * `proxmox` means containers only if the operator said so, because only full VMs keep their memory.
+ */
+export function normaliseProviderName(
+  name: string,
+  preference: ProxmoxPreference = {},
+): ProviderName | undefined {
+  const wanted = name.trim().toLowerCase();
+  if (isProviderName(wanted)) return wanted;
+  if (wanted === 'proxmox-kvm' || wanted === 'proxmox-vm') return 'pve-vm';
+  if (wanted === 'proxmox-lxc') return 'pve-lxc';
+  if (wanted === 'proxmox') {
+    return preference.useKvm === false || preference.defaultKind === 'lxc' ? 'pve-lxc' : 'pve-vm';
+  }
+  return undefined;
+}

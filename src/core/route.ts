@@ -1,0 +1,131 @@
+import type { LeftOut, Route } from './operation.ts';
+import type { ProviderName } from './provider-name.ts';
+import type { Sources, StartRequest, WorkloadType } from './start-request.ts';
+
+/** The operator's wishes about where sandboxes run; see the configuration reference. */
+export interface RoutingPolicy {
+  readonly primary: ProviderName;
+  readonly fallbacks: readonly ProviderName[];
+  readonly byWorkload: Readonly<Partial<Record<WorkloadType, ProviderName>>>;
+  readonly rollout?: {
+    readonly weights: readonly { readonly provider: ProviderName; readonly weight: number }[];
+    readonly key: 'sandbox' | 'user' | 'team';
+  };
+}
+
+/** What the workers of a provider last published about it. */
+export interface ProviderStatus {
+  readonly provider: ProviderName;
+  readonly preservesRam: boolean;
+  readonly failureDomain: string;
+  readonly simulated: boolean;
+  readonly healthy: boolean;
+  readonly detail: string;
+  readonly breaker: 'closed' | 'open';
+  /** Why nothing more fits, when nothing does. */
+  readonly overCapacity?: string;
+  readonly publishedAtMs: number;
+}
+
+export interface RouteInput {
+  readonly request: StartRequest;
+  /** The request's own sources, or its preset's. */
+  readonly sources: Sources;
+  readonly sandboxId: string;
+  readonly policy: RoutingPolicy;
+  readonly statuses: readonly ProviderStatus[];
+}
+
+/**
+ * The ordered candidates for a start. A preference stays a preference: only `allowFallback: false` forbids
+ * the others, and then the first name of the order is the only one, filtered or not. An open breaker moves
+ * a candidate to the end; every other filter removes it. Each departure has its reason.
+ */
+export function planRoute(input: RouteInput): Route {
+  const ordered = preferenceOrder(input);
+  const [first] = ordered;
+  const considered = input.request.allowFallback || first === undefined ? ordered : [first];
+
+  const leftOut: LeftOut[] = ordered
+    .filter((provider) => !considered.includes(provider))
+    .map((provider) => ({ provider, reason: 'allowFallback is false and it is not the first choice' }));
+  const closed: ProviderName[] = [];
+  const open: ProviderName[] = [];
+  for (const provider of considered) {
+    const status = input.statuses.find((candidate) => candidate.provider === provider);
+    const reason = reasonAgainst(provider, status, input);
+    if (reason !== undefined) leftOut.push({ provider, reason });
+    else if (status?.breaker === 'open') open.push(provider);
+    else closed.push(provider);
+  }
+  for (const provider of open) leftOut.push({ provider, reason: 'its breaker is open: tried last' });
+  return { candidates: [...closed, ...open], leftOut };
+}
+
+function preferenceOrder({ request, policy, statuses, sandboxId }: RouteInput): readonly ProviderName[] {
+  const enabled = statuses.map((status) => status.provider);
+  const byKind = (name: ProviderName) => pickProxmoxKind(name, request, enabled);
+  const rolledOut = policy.rollout && rolloutPick(policy.rollout, request, sandboxId);
+  const names = [
+    request.preferredProvider,
+    request.workloadType && policy.byWorkload[request.workloadType],
+    byKind(rolledOut ?? policy.primary),
+    ...policy.fallbacks,
+  ];
+  return [...new Set(names.filter((name) => name !== undefined))];
+}
+
+/** Where both Proxmox kinds are at hand, the workload decides which one "Proxmox" means. */
+function pickProxmoxKind(
+  name: ProviderName,
+  request: StartRequest,
+  enabled: readonly ProviderName[],
+): ProviderName {
+  const both = enabled.includes('pve-vm') && enabled.includes('pve-lxc');
+  if (!both || (name !== 'pve-vm' && name !== 'pve-lxc')) return name;
+  if (request.requiresRamSnapshot || request.workloadType === 'long-running') return 'pve-vm';
+  if (request.workloadType === 'ephemeral' || request.workloadType === 'quick-task') return 'pve-lxc';
+  return name;
+}
+
+/**
+ * Weighted choice that is stable per key: providers take their shares of 0..total in the order given, so
+ * raising the first one's weight only ever moves keys towards it.
+ */
+function rolloutPick(
+  rollout: NonNullable<RoutingPolicy['rollout']>,
+  request: StartRequest,
+  sandboxId: string,
+): ProviderName | undefined {
+  const key = { sandbox: sandboxId, user: request.userId, team: request.teamId }[rollout.key] ?? sandboxId;
+  const total = rollout.weights.reduce((sum, { weight }) => sum + weight, 0);
+  const point = (fnv1a(key) / 2 ** 32) * total;
+  let upper = 0;
+  for (const { provider, weight } of rollout.weights) {
+    upper += weight;
+    if (point < upper) return provider;
+  }
+  return undefined;
+}
+
+/** FNV-1a, 32 bits, finished with an avalanche step: short similar keys must spread evenly. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
+
+function reasonAgainst(
+  provider: ProviderName,
+  status: ProviderStatus | undefined,
+  { request, sources }: RouteInput,
+): string | undefined {
+  if (status === undefined) return 'not enabled: no worker serves it';
+  if (sources[provider] === undefined) return 'the preset has no source for it';
+  if (request.requiresRamSnapshot && !status.preservesRam) return 'it cannot keep memory';
+  if (status.overCapacity !== undefined) return `over capacity: ${status.overCapacity}`;
+  return undefined;
+}

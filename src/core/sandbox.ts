@@ -1,0 +1,75 @@
+import type { Endpoint } from './guest.ts';
+import type { OperationKind } from './operation.ts';
+import type { ProviderName } from './provider-name.ts';
+import type { StartRequest } from './start-request.ts';
+
+export const SANDBOX_STATES = [
+  'requested',
+  'starting',
+  'running',
+  'pausing',
+  'paused',
+  'resuming',
+  'destroying',
+  'destroyed',
+  'failed',
+  'lost',
+  'stuck',
+] as const;
+
+/**
+ * `requested → starting → running → pausing → paused → resuming → running`, `destroying → destroyed`.
+ * `failed`: its start gave up. `lost`: proved absent at the provider. `stuck`: only a person at the
+ * provider can free it; it stays in the inventory.
+ */
+export type SandboxState = (typeof SANDBOX_STATES)[number];
+
+/** Where its guest is and how to reach it; there only once a guest was usable. */
+export interface SandboxPlacement {
+  readonly provider: ProviderName;
+  readonly guestId: string;
+  /** The provider's own id: the VMID as text on Proxmox, the instance id on Morph. */
+  readonly nativeId: string;
+  readonly vmid?: number;
+  readonly node?: string;
+  readonly hostname: string;
+  readonly endpoints: readonly Endpoint[];
+  /** True when a simulator answers in the provider's place. */
+  readonly simulated: boolean;
+}
+
+export interface Sandbox {
+  readonly id: string;
+  readonly state: SandboxState;
+  /** Raised by every change; background decisions are pinned to it. */
+  readonly version: number;
+  /** Raised by every claim; writes of an older one are refused. */
+  readonly epoch: number;
+  readonly request: StartRequest;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  /** Why it is in this state: the operation, or what was found at the provider. */
+  readonly cause: string;
+  readonly placement?: SandboxPlacement;
+  /** The provider that was to hold it and could not. */
+  readonly fellBackFrom?: readonly ProviderName[];
+  /** Whether the paused state holds memory; there only while paused. */
+  readonly preservesRam?: boolean;
+  /** What only a person can do, with the exact command; there only while stuck. */
+  readonly remediation?: string;
+}
+
+/** The state a sandbox shows while an operation of this kind is carried out. */
+export const STATE_DURING = {
+  start: 'starting',
+  pause: 'pausing',
+  resume: 'resuming',
+  destroy: 'destroying',
+} as const satisfies Partial<Record<OperationKind, SandboxState>>;
+
+const ENDED: ReadonlySet<SandboxState> = new Set(['destroyed', 'failed', 'lost']);
+
+/** Ended sandboxes hold nothing at a provider and accept no operation but a destroy, which changes nothing. */
+export function isEnded(state: SandboxState): boolean {
+  return ENDED.has(state);
+}

@@ -1,0 +1,98 @@
+/** What callers see of sandboxes and operations: the same shape from every transport. */
+import type { Attempt, Operation, OperationFailure, OperationKind, OperationState } from './operation.ts';
+import type { ProviderName } from './provider-name.ts';
+import type { Sandbox, SandboxState } from './sandbox.ts';
+import type { WorkloadType } from './start-request.ts';
+
+export interface SandboxView {
+  readonly id: string;
+  readonly state: SandboxState;
+  /** Where it really is, which may not be where it was asked for. */
+  readonly provider?: ProviderName;
+  readonly guestId?: string;
+  /** The provider's own id. */
+  readonly providerId?: string;
+  readonly vmid?: number;
+  readonly hostname?: string;
+  /** URL by name: `vscode`, `worker`, `proxy`, `vnc`, `cdp`. */
+  readonly endpoints: Readonly<Record<string, string>>;
+  readonly fellBackFrom: readonly ProviderName[];
+  /** While paused: whether memory is kept. */
+  readonly preservesRam?: boolean;
+  /** What only a person at the provider can do, while stuck. */
+  readonly remediation?: string;
+  /** The operation, or what was found at the provider, that brought it into this state. */
+  readonly cause: string;
+  /** True when a simulator answers in the provider's place. */
+  readonly simulated: boolean;
+  readonly preset?: string;
+  readonly workloadType?: WorkloadType;
+  readonly teamId?: string;
+  readonly userId?: string;
+  readonly taskRunId?: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Unix time, ms. */
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+export function viewSandbox(sandbox: Sandbox): SandboxView {
+  const { placement, request } = sandbox;
+  return withoutUndefined({
+    id: sandbox.id,
+    state: sandbox.state,
+    provider: placement?.provider,
+    guestId: placement?.guestId,
+    providerId: placement?.nativeId,
+    vmid: placement?.vmid,
+    hostname: placement?.hostname,
+    endpoints: Object.fromEntries((placement?.endpoints ?? []).map(({ name, url }) => [name, url])),
+    fellBackFrom: sandbox.fellBackFrom ?? [],
+    preservesRam: sandbox.preservesRam,
+    remediation: sandbox.remediation,
+    cause: sandbox.cause,
+    simulated: placement?.simulated ?? false,
+    preset: request.preset,
+    workloadType: request.workloadType,
+    teamId: request.teamId,
+    userId: request.userId,
+    taskRunId: request.taskRunId,
+    metadata: request.metadata,
+    createdAtMs: sandbox.createdAtMs,
+    updatedAtMs: sandbox.updatedAtMs,
+  }) as SandboxView;
+}
+
+export interface OperationView {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly sandboxId: string;
+  readonly state: OperationState;
+  /** Every try in order: provider, outcome, failure, what followed. */
+  readonly attempts: readonly Attempt[];
+  /** Providers that were left out of the route, each with its reason. */
+  readonly leftOut: readonly { readonly provider: ProviderName; readonly reason: string }[];
+  readonly failure?: OperationFailure;
+  readonly memoryKept?: boolean;
+  readonly createdAtMs: number;
+  readonly settledAtMs?: number;
+}
+
+export function viewOperation(operation: Operation): OperationView {
+  return withoutUndefined({
+    id: operation.id,
+    kind: operation.kind,
+    sandboxId: operation.sandboxId,
+    state: operation.state,
+    attempts: operation.attempts,
+    leftOut: operation.route.leftOut,
+    failure: operation.failure,
+    memoryKept: operation.memoryKept,
+    createdAtMs: operation.createdAtMs,
+    settledAtMs: operation.settledAtMs,
+  }) as OperationView;
+}
+
+function withoutUndefined(fields: Readonly<Record<string, unknown>>): unknown {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
