@@ -1,0 +1,173 @@
+/**
+ * Claims: who may act on a sandbox now. A claim raises the subject's epoch and takes a lease; everything its
+ * holder writes goes through `begin`, which Redis refuses once a newer claim was made.
+ */
+import type { Guest } from '../core/guest.ts';
+import type { Attempt, Operation } from '../core/operation.ts';
+import { type Sandbox, STATE_DURING } from '../core/sandbox.ts';
+import { EVENTS_MAX_LENGTH, type Keys } from './keys.ts';
+import type { Reading } from './reading.ts';
+import { fieldsFromList, parseOperation, parseSandbox } from './records.ts';
+import type { Scripts } from './scripts.ts';
+import type { BeginTransaction, Transaction, TransactionResult } from './transaction.ts';
+
+export interface LeaseTiming {
+  /** How long a claim lasts without renewal. */
+  readonly leaseMs: number;
+  /** How long after a holder's last check its request may still leave. */
+  readonly sendDeadlineMs: number;
+}
+
+export interface Claim {
+  readonly operation: Operation;
+  readonly attempt: Attempt;
+  /** As it was when claimed. A `discard` has one only while the sandbox is remembered. */
+  readonly sandbox: Sandbox | undefined;
+  /** The guest this attempt is about, if there is one yet. */
+  readonly guest: Guest | undefined;
+  readonly epoch: number;
+  /** True when a destroy waits behind this operation. */
+  readonly destroyWaits: () => Promise<boolean>;
+  renew(): Promise<boolean>;
+  /** A transaction that is refused when this claim is no longer the newest, or its attempt was closed. */
+  begin(): Transaction;
+  /** @throws `ClaimLostError` when refused by one of the guards of `begin`. */
+  commit(transaction: Transaction): Promise<readonly unknown[]>;
+}
+
+export type ClaimResult =
+  | { readonly status: 'claimed'; readonly claim: Claim }
+  | { readonly status: 'held'; readonly waitMs: number }
+  | { readonly status: 'settled' | 'gone' }
+  | { readonly status: 'stale'; readonly currentAttempt: number }
+  | { readonly status: 'waiting'; readonly behind: string };
+
+/** Another claim was made, or the operation was settled: whoever meets this stops and writes nothing more. */
+export class ClaimLostError extends Error {
+  override readonly name = 'ClaimLostError';
+}
+
+export interface Claims {
+  /** @param holder unique per run of an attempt */
+  claim(operation: Operation, attempt: number, holder: string): Promise<ClaimResult>;
+}
+
+export interface ClaimsDeps {
+  readonly keys: Keys;
+  readonly scripts: Scripts;
+  readonly reading: Reading;
+  readonly begin: BeginTransaction;
+  readonly timing: LeaseTiming;
+}
+
+export function createClaims(deps: ClaimsDeps): Claims {
+  const { keys, scripts, timing } = deps;
+
+  return {
+    async claim(operation, attempt, holder) {
+      const subjectKey = subjectKeyOf(keys, operation);
+      const during = operation.kind === 'discard' ? '' : STATE_DURING[operation.kind];
+      const reply = (await scripts.run(
+        'claim',
+        [keys.operation(operation.id), subjectKey, keys.pending(subjectKey), keys.operationsDue, keys.events],
+        [
+          operation.id,
+          attempt,
+          holder,
+          timing.leaseMs,
+          timing.sendDeadlineMs,
+          during,
+          operation.sandboxId,
+          EVENTS_MAX_LENGTH,
+        ],
+      )) as readonly [string, ...unknown[]];
+      return interpretReply(deps, reply, { subjectKey, holder, attempt });
+    },
+  };
+}
+
+/** What an operation is claimed on. */
+export function subjectKeyOf(keys: Keys, operation: Pick<Operation, 'sandboxId' | 'guestId'>): string {
+  return operation.guestId === undefined ? keys.sandbox(operation.sandboxId) : keys.guest(operation.guestId);
+}
+
+interface ClaimContext {
+  readonly subjectKey: string;
+  readonly holder: string;
+  readonly attempt: number;
+}
+
+async function interpretReply(
+  deps: ClaimsDeps,
+  [status, ...rest]: readonly [string, ...unknown[]],
+  context: ClaimContext,
+): Promise<ClaimResult> {
+  switch (status) {
+    case 'claimed': {
+      const [epoch, operationFields, subjectFields] = rest as [string, string[], string[]];
+      const operation = parseOperation(fieldsFromList(operationFields));
+      const sandbox =
+        operation.guestId === undefined
+          ? parseSandbox(fieldsFromList(subjectFields))
+          : await deps.reading.sandbox(operation.sandboxId);
+      return {
+        status: 'claimed',
+        claim: await buildClaim(deps, context, operation, sandbox, Number(epoch)),
+      };
+    }
+    case 'held':
+      return { status: 'held', waitMs: Number(rest[0]) };
+    case 'stale':
+      return { status: 'stale', currentAttempt: Number(rest[0]) };
+    case 'waiting':
+      return { status: 'waiting', behind: String(rest[0]) };
+    default:
+      return { status: status === 'settled' ? 'settled' : 'gone' };
+  }
+}
+
+async function buildClaim(
+  { keys, scripts, reading, begin, timing }: ClaimsDeps,
+  { subjectKey, holder, attempt: number }: ClaimContext,
+  operation: Operation,
+  sandbox: Sandbox | undefined,
+  epoch: number,
+): Promise<Claim> {
+  const attempt = operation.attempts[number - 1];
+  if (attempt === undefined) throw new Error(`operation ${operation.id} has no record of attempt ${number}`);
+  const guestId = operation.guestId ?? attempt.guestId ?? sandbox?.placement?.guestId;
+  const operationKey = keys.operation(operation.id);
+
+  return {
+    operation,
+    attempt,
+    sandbox,
+    guest: guestId === undefined ? undefined : await reading.guest(guestId),
+    epoch,
+    async destroyWaits() {
+      const pending = await reading.pendingOperations(operation.sandboxId);
+      return operation.kind !== 'destroy' && pending.some((waiting) => waiting.kind === 'destroy');
+    },
+    async renew() {
+      const reply = await scripts.run(
+        'renew',
+        [subjectKey, keys.operationsDue],
+        [operation.id, epoch, holder, timing.leaseMs, timing.sendDeadlineMs],
+      );
+      return reply === 1;
+    },
+    begin: () =>
+      begin()
+        .guardField(subjectKey, 'epoch', epoch)
+        .guardField(subjectKey, 'holder', holder)
+        .guardField(operationKey, 'state', 'begun')
+        .guardField(operationKey, 'attempt', number),
+    async commit(transaction) {
+      const result: TransactionResult = await transaction.commit();
+      if (result.ok) return result.replies;
+      throw new ClaimLostError(
+        `the claim of ${operation.id}, attempt ${number}, was lost: guard ${result.guard} found "${result.actual}"`,
+      );
+    },
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * What workers publish and producers read: the install record, routing and presets, and one status per
+ * provider. A producer therefore needs no configuration but Redis and the deployment's name.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { PROVIDER_NAMES } from '../core/provider-name.ts';
+import type { ProviderStatus, RoutingPolicy } from '../core/route.ts';
+import { type Preset, WORKLOAD_TYPES } from '../core/start-request.ts';
+import type { Keys } from './keys.ts';
+import { sources } from './records.ts';
+
+/** The part of the configuration that producers need. */
+export interface PublishedSettings {
+  readonly routing: RoutingPolicy;
+  readonly presets: readonly Preset[];
+  readonly startDeadlineMs: number;
+}
+
+export interface DeploymentView {
+  readonly settings: PublishedSettings;
+  readonly statuses: readonly ProviderStatus[];
+}
+
+export interface DeploymentStore {
+  /** The id of this installation, made on first use; it goes into every marker. */
+  installId(): Promise<string>;
+  publishSettings(settings: PublishedSettings): Promise<void>;
+  publishStatus(status: ProviderStatus): Promise<void>;
+  /** Settings and all statuses in one round trip; `undefined` until a worker published. */
+  view(): Promise<DeploymentView | undefined>;
+}
+
+const provider = z.enum(PROVIDER_NAMES);
+const settingsSchema = z.object({
+  routing: z.object({
+    primary: provider,
+    fallbacks: z.array(provider),
+    byWorkload: z.partialRecord(z.enum(WORKLOAD_TYPES), provider),
+    rollout: z
+      .object({
+        weights: z.array(z.object({ provider, weight: z.number() })),
+        key: z.enum(['sandbox', 'user', 'team']),
+      })
+      .exactOptional(),
+  }),
+  presets: z.array(
+    z.object({
+      name: z.string(),
+      vcpus: z.number(),
+      memoryMib: z.number(),
+      diskGib: z.number(),
+      sources,
+    }),
+  ),
+  startDeadlineMs: z.number(),
+});
+
+const statusSchema = z.object({
+  provider,
+  preservesRam: z.boolean(),
+  failureDomain: z.string(),
+  simulated: z.boolean(),
+  healthy: z.boolean(),
+  detail: z.string(),
+  breaker: z.enum(['closed', 'open']),
+  overCapacity: z.string().exactOptional(),
+  publishedAtMs: z.number(),
+});
+
+export function createDeploymentStore(redis: Redis, keys: Keys): DeploymentStore {
+  return {
+    async installId() {
+      await redis.hsetnx(keys.deployment, 'installId', randomBytes(8).toString('hex'));
+      return z.string().parse(await redis.hget(keys.deployment, 'installId'));
+    },
+    async publishSettings(settings) {
+      await redis.hset(keys.deployment, 'settings', JSON.stringify(settings));
+    },
+    async publishStatus(status) {
+      await redis.hset(keys.providers, status.provider, JSON.stringify(status));
+    },
+    async view() {
+      const pipeline = redis.pipeline().hget(keys.deployment, 'settings').hgetall(keys.providers);
+      const [settings, statuses] = (await pipeline.exec()) ?? [];
+      const error = settings?.[0] ?? statuses?.[0];
+      if (error) throw error;
+      if (typeof settings?.[1] !== 'string') return undefined;
+      return {
+        settings: settingsSchema.parse(JSON.parse(settings[1])),
+        statuses: Object.values(statuses?.[1] as Record<string, string>).map((text) =>
+          statusSchema.parse(JSON.parse(text)),
+        ),
+      };
+    },
+  };
+}

@@ -1,0 +1,89 @@
+/**
+ * Every Redis key of one deployment. All share the hash tag `{<deployment>}`, BullMQ's too (its `prefix` is
+ * `tag`), so that one script sees them all and Redis Cluster keeps them on one node.
+ *
+ * | family | holds | kept | bytes per item (about) |
+ * |---|---|---|---|
+ * | sandbox | one sandbox record, with the lease of its claim | 7 days after it ended | 1,500 |
+ * | sandbox:…:pending | ids of unsettled operations, in the order they run | until settled | 40 each |
+ * | operation | one operation with its attempts | 7 days after it settled | 1,500 |
+ * | guest | one guest record, with the lease of a discard's claim | 30 days after it was gone | 1,200 |
+ * | idempotency | key of a caller → operation | 7 days | 150 |
+ * | reply | a script's first answer, for a resend by the Redis client | 60 s | 200 |
+ * | sandboxes:current, :ended | sandbox ids by creation / by end | with the record | 60 |
+ * | operations:due | operation ids by when rescue is to look | until settled | 60 |
+ * | guests:condemned | guest ids by when discard is to look | until gone | 60 |
+ * | native | guest id or provider's own id → sandbox id | with the record | 100 |
+ * | events | the event log (a stream) | the newest 100,000 | 250 |
+ * | vmids | VMID pool of one failure domain | for ever, one item per held id | 100 |
+ * | providers, deployment | what workers publish | for ever, a handful | 500 |
+ */
+export interface Keys {
+  readonly tag: string;
+  sandbox(id: string): string;
+  operation(id: string): string;
+  guest(id: string): string;
+  /** Unsettled operations of a subject: a sandbox, or the guest of a `discard`. */
+  pending(subjectKey: string): string;
+  idempotency(digest: string): string;
+  reply(transactionId: string): string;
+  /** A guest's or a provider's own id, as callers know it. */
+  native(id: string): string;
+  vmids(failureDomain: string): VmidKeys;
+  readonly sandboxesCurrent: string;
+  readonly sandboxesEnded: string;
+  readonly operationsDue: string;
+  readonly guestsCondemned: string;
+  readonly events: string;
+  /** Pub/sub channel: ids of operations that settled. A hint only; the record is the truth. */
+  readonly settlements: string;
+  readonly providers: string;
+  readonly deployment: string;
+}
+
+export interface VmidKeys {
+  readonly cursor: string;
+  readonly holders: string;
+  readonly byGuest: string;
+  readonly cooling: string;
+}
+
+/** How long settled and ended records stay readable: the life of an idempotency key, so that it can answer. */
+export const RETENTION_MS = 7 * 24 * 60 * 60 * 1000;
+/** Gone guests stay longer: their cost is asked for by month. */
+export const GUEST_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
+/** Longer than the Redis client's retries of one command can last. */
+export const REPLY_RETENTION_MS = 60_000;
+/** About 25 MB; a reader that was away longer gets a reset. */
+export const EVENTS_MAX_LENGTH = 100_000;
+
+export function createKeys(deployment: string): Keys {
+  const tag = `{${deployment}}`;
+  return {
+    tag,
+    sandbox: (id) => `${tag}:sandbox:${id}`,
+    operation: (id) => `${tag}:operation:${id}`,
+    guest: (id) => `${tag}:guest:${id}`,
+    pending: (subjectKey) => `${subjectKey}:pending`,
+    idempotency: (digest) => `${tag}:idempotency:${digest}`,
+    reply: (transactionId) => `${tag}:reply:${transactionId}`,
+    native: (id) => `${tag}:native:${id}`,
+    vmids: (failureDomain) => {
+      const pool = `${tag}:vmids:${failureDomain}`;
+      return {
+        cursor: `${pool}:cursor`,
+        holders: `${pool}:holders`,
+        byGuest: `${pool}:by-guest`,
+        cooling: `${pool}:cooling`,
+      };
+    },
+    sandboxesCurrent: `${tag}:sandboxes:current`,
+    sandboxesEnded: `${tag}:sandboxes:ended`,
+    operationsDue: `${tag}:operations:due`,
+    guestsCondemned: `${tag}:guests:condemned`,
+    events: `${tag}:events`,
+    settlements: `${tag}:settlements`,
+    providers: `${tag}:providers`,
+    deployment: `${tag}:deployment`,
+  };
+}

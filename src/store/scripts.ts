@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+export type ScriptName = 'transact' | 'claim' | 'renew' | 'reserve-vmid';
+
+export interface Scripts {
+  /** Runs a script by its digest, and sends its text only when Redis does not have it (after a flush). */
+  run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+}
+
+export function createScripts(redis: Redis): Scripts {
+  const loaded = new Map<ScriptName, { readonly text: string; readonly digest: string }>();
+
+  function load(name: ScriptName) {
+    const known = loaded.get(name);
+    if (known) return known;
+    const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+    const script = { text, digest: createHash('sha1').update(text).digest('hex') };
+    loaded.set(name, script);
+    return script;
+  }
+
+  return {
+    async run(name, keys, args) {
+      const { text, digest } = load(name);
+      try {
+        return await redis.evalsha(digest, keys.length, ...keys, ...args);
+      } catch (error) {
+        if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+        return redis.eval(text, keys.length, ...keys, ...args);
+      }
+    },
+  };
+}

@@ -1,0 +1,51 @@
+-- Claims an operation's current attempt: raises the epoch of its subject (a sandbox, or the guest of a
+-- discard) and takes the lease. From then on every write of an earlier claim is refused.
+-- A new claim waits until the old lease was released, or ended by Redis's clock plus the time in which a
+-- request that the old holder let go may still leave its machine.
+-- Sent twice by the same holder it answers the same.
+--
+-- KEYS[1] operation   KEYS[2] subject   KEYS[3] pending operations of the subject
+-- KEYS[4] operations:due   KEYS[5] events
+-- ARGV[1] operation id    ARGV[2] attempt number   ARGV[3] holder (unique per run)
+-- ARGV[4] lease, ms       ARGV[5] send deadline, ms
+-- ARGV[6] state the sandbox shows meanwhile ('' for a discard)   ARGV[7] sandbox id   ARGV[8] events kept
+--
+-- Returns {'claimed', epoch, operation fields, subject fields}, {'held', ms to wait}, or one of
+-- {'gone'} {'settled'} {'stale', current attempt} {'waiting', id of the operation in front}.
+
+local operation, subject = KEYS[1], KEYS[2]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local state = redis.call('HGET', operation, 'state')
+if not state then return { 'gone' } end
+if state ~= 'queued' and state ~= 'begun' then return { 'settled' } end
+local attempt = redis.call('HGET', operation, 'attempt')
+if attempt ~= ARGV[2] then return { 'stale', attempt } end
+if redis.call('EXISTS', subject) == 0 then return { 'gone' } end
+local first = redis.call('LINDEX', KEYS[3], 0)
+if first ~= ARGV[1] then return { 'waiting', first or '' } end
+
+local lease = redis.call('HMGET', subject, 'holder', 'leaseUntilMs')
+local holder, untilMs = lease[1] or '', tonumber(lease[2] or '0')
+if holder ~= ARGV[3] then
+  local freeAt = untilMs + tonumber(ARGV[5])
+  if holder ~= '' and now < freeAt then return { 'held', freeAt - now } end
+
+  redis.call('HINCRBY', subject, 'epoch', 1)
+  redis.call('HINCRBY', subject, 'version', 1)
+  untilMs = now + tonumber(ARGV[4])
+  redis.call('HSET', subject, 'holder', ARGV[3], 'leaseUntilMs', untilMs)
+  redis.call('HSET', operation, 'state', 'begun', 'claimedAtMs:' .. ARGV[2], now)
+  redis.call('ZADD', KEYS[4], untilMs + tonumber(ARGV[5]), ARGV[1])
+
+  local before = redis.call('HGET', subject, 'state')
+  if ARGV[6] ~= '' and before ~= ARGV[6] then
+    redis.call('HSET', subject, 'state', ARGV[6], 'updatedAtMs', now)
+    redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[8], '*', 'type', 'sandbox.changed', 'atMs', now,
+      'sandboxId', ARGV[7], 'operationId', ARGV[1], 'from', before, 'to', ARGV[6])
+  end
+end
+
+local epoch = redis.call('HGET', subject, 'epoch')
+return { 'claimed', epoch, redis.call('HGETALL', operation), redis.call('HGETALL', subject) }

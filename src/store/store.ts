@@ -1,0 +1,50 @@
+import type { Redis } from 'ioredis';
+import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
+import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
+import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
+import { createKeys, type Keys } from './keys.ts';
+import { createReading, type Reading } from './reading.ts';
+import { createScripts, type Scripts } from './scripts.ts';
+import { createSettlements, type Settlements } from './settlements.ts';
+import { createSubmission, type Submission } from './submission.ts';
+import { type BeginTransaction, createTransactions } from './transaction.ts';
+
+/** Everything that is kept in Redis for one deployment, but for BullMQ's own queues. */
+export interface Store {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly scripts: Scripts;
+  readonly begin: BeginTransaction;
+  readonly reading: Reading;
+  readonly submission: Submission;
+  readonly claims: Claims;
+  readonly attempts: AttemptWrites;
+  readonly deployment: DeploymentStore;
+  readonly settlements: Settlements;
+  /** Closes what the store opened itself; the connection it was given stays its owner's. */
+  close(): Promise<void>;
+}
+
+/** Recovery after a worker's death takes about the lease plus a queue check: shorter is faster, and less patient with pauses of the process. */
+export const DEFAULT_LEASE: LeaseTiming = { leaseMs: 10_000, sendDeadlineMs: 2_000 };
+
+export function createStore(redis: Redis, deployment: string, timing: LeaseTiming = DEFAULT_LEASE): Store {
+  const keys = createKeys(deployment);
+  const scripts = createScripts(redis);
+  const begin = createTransactions(keys, scripts);
+  const reading = createReading(redis, keys);
+  const settlements = createSettlements(redis, keys, reading);
+  return {
+    redis,
+    keys,
+    scripts,
+    begin,
+    reading,
+    submission: createSubmission(begin, keys),
+    claims: createClaims({ keys, scripts, reading, begin, timing }),
+    attempts: createAttemptWrites(keys),
+    deployment: createDeploymentStore(redis, keys),
+    settlements,
+    close: () => settlements.close(),
+  };
+}

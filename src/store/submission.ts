@@ -1,0 +1,263 @@
+/**
+ * Writing what was asked for: the operation, with its sandbox if it is a start, its place in the sandbox's
+ * line and its idempotency key, in one transaction. The first attempt is opened in the same write when the
+ * operation is first in line; else when the one before it settles.
+ */
+import type {
+  Operation,
+  OperationFailure,
+  OperationKind,
+  OperationOptions,
+  Route,
+} from '../core/operation.ts';
+import type { ProviderName } from '../core/provider-name.ts';
+import { isEnded, type Sandbox } from '../core/sandbox.ts';
+import type { StartRequest } from '../core/start-request.ts';
+import { endSandbox } from './ending.ts';
+import { emit } from './events.ts';
+import { type Keys, RETENTION_MS } from './keys.ts';
+import { SCHEMA_VERSION } from './records.ts';
+import type { BeginTransaction, Transaction } from './transaction.ts';
+
+/** Until a job was added rescue should look soon; a healthy submitter adds it within milliseconds. */
+export const JOB_EXPECTED_WITHIN_MS = 5_000;
+
+export interface NewOperation {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly sandboxId: string;
+  readonly guestId?: string;
+  readonly options: OperationOptions;
+  readonly route: Route;
+  readonly createdAtMs: number;
+  readonly deadlineAtMs: number;
+}
+
+export interface IdempotencyKey {
+  /** Digest of the caller's scope and key. */
+  readonly digest: string;
+  /** Digest of what was asked; the same key with another body is refused. */
+  readonly bodyDigest: string;
+}
+
+export type SubmissionResult =
+  | { readonly result: 'written' }
+  /** The key is known: this operation answers. */
+  | { readonly result: 'replayed'; readonly operationId: string; readonly bodyDigest: string }
+  /** Something changed since the decision was made: read and decide again. */
+  | { readonly result: 'conflict' };
+
+export interface Submission {
+  start(
+    operation: NewOperation,
+    request: StartRequest,
+    provider: ProviderName,
+    idempotency: IdempotencyKey,
+  ): Promise<SubmissionResult>;
+  /** `provider`: opens the first attempt there at once, because the operation is first in line. */
+  enqueue(
+    operation: NewOperation,
+    sandbox: Sandbox,
+    supersede: readonly Operation[],
+    provider: ProviderName | undefined,
+    idempotency: IdempotencyKey | undefined,
+  ): Promise<SubmissionResult>;
+  /** Joins an operation that is under way, remembering that this key means it. */
+  join(
+    sandbox: Sandbox,
+    operationId: string,
+    supersede: readonly Operation[],
+    idempotency: IdempotencyKey | undefined,
+    nowMs: number,
+  ): Promise<SubmissionResult>;
+  /** A `discard` of a condemned guest. A guest has at most one unsettled. */
+  discard(
+    operation: NewOperation & { readonly guestId: string },
+    provider: ProviderName,
+  ): Promise<SubmissionResult>;
+  /** Opens the first attempt of an operation that came to the head of its line. False: somebody else did. */
+  openFirstAttempt(operation: Operation, provider: ProviderName, nowMs: number): Promise<boolean>;
+  /**
+   * Settles an operation for which there is nothing to do at a provider: its sandbox has ended or never got
+   * a guest. Returns the operation that is now first in line, or `conflict`.
+   */
+  settleWithoutAttempt(
+    operation: Operation,
+    sandbox: Sandbox,
+    failure: OperationFailure | undefined,
+    nowMs: number,
+  ): Promise<{ readonly next: string | undefined } | 'conflict'>;
+}
+
+export function createSubmission(begin: BeginTransaction, keys: Keys): Submission {
+  /** Transactions carry the idempotency guard first, so that guard 0 means a known key. */
+  async function commit(
+    transaction: Transaction,
+    idempotency: IdempotencyKey | undefined,
+  ): Promise<SubmissionResult> {
+    const result = await transaction.commit();
+    if (result.ok) return { result: 'written' };
+    if (idempotency === undefined || result.guard !== 0) return { result: 'conflict' };
+    const [operationId = '', bodyDigest = ''] = result.actual.split(' ');
+    return { result: 'replayed', operationId, bodyDigest };
+  }
+
+  function beginWithKey(idempotency: IdempotencyKey | undefined, operationId: string): Transaction {
+    const transaction = begin();
+    if (idempotency === undefined) return transaction;
+    const key = keys.idempotency(idempotency.digest);
+    const value = `${operationId} ${idempotency.bodyDigest}`;
+    return transaction.guardAbsent(key).command('SET', key, value, 'PX', RETENTION_MS);
+  }
+
+  return {
+    async start(operation, request, provider, idempotency) {
+      const sandboxKey = keys.sandbox(operation.sandboxId);
+      const transaction = beginWithKey(idempotency, operation.id).guardAbsent(sandboxKey);
+      transaction.setFields(sandboxKey, {
+        id: operation.sandboxId,
+        schemaVersion: SCHEMA_VERSION,
+        state: 'requested',
+        version: 1,
+        epoch: 0,
+        request: JSON.stringify(request),
+        createdAtMs: operation.createdAtMs,
+        updatedAtMs: operation.createdAtMs,
+        cause: operation.id,
+      });
+      transaction.command('ZADD', keys.sandboxesCurrent, operation.createdAtMs, operation.sandboxId);
+      writeOperation(transaction, keys, sandboxKey, operation, provider);
+      emit(transaction, keys, 'sandbox.changed', operation.createdAtMs, {
+        sandboxId: operation.sandboxId,
+        operationId: operation.id,
+        from: '',
+        to: 'requested',
+      });
+      return commit(transaction, idempotency);
+    },
+
+    async enqueue(operation, sandbox, supersede, provider, idempotency) {
+      const sandboxKey = keys.sandbox(sandbox.id);
+      const transaction = beginWithKey(idempotency, operation.id);
+      guardUnchanged(transaction, sandboxKey, sandbox);
+      for (const old of supersede)
+        settleOperation(transaction, keys, old, 'superseded', operation.createdAtMs);
+      writeOperation(transaction, keys, sandboxKey, operation, provider);
+      return commit(transaction, idempotency);
+    },
+
+    async join(sandbox, operationId, supersede, idempotency, nowMs) {
+      const transaction = beginWithKey(idempotency, operationId);
+      guardUnchanged(transaction, keys.sandbox(sandbox.id), sandbox);
+      for (const old of supersede) settleOperation(transaction, keys, old, 'superseded', nowMs);
+      return commit(transaction, idempotency);
+    },
+
+    async discard(operation, provider) {
+      const guestKey = keys.guest(operation.guestId);
+      const transaction = begin()
+        .guardField(guestKey, 'state', 'condemned')
+        .guardFirst(keys.pending(guestKey), '');
+      writeOperation(transaction, keys, guestKey, operation, provider);
+      return commit(transaction, undefined);
+    },
+
+    async openFirstAttempt(operation, provider, nowMs) {
+      const operationKey = keys.operation(operation.id);
+      const transaction = begin()
+        .guardField(operationKey, 'state', 'queued')
+        .guardField(operationKey, 'attempt', 0)
+        .setFields(operationKey, firstAttempt(provider, nowMs))
+        .command('ZADD', keys.operationsDue, nowMs + JOB_EXPECTED_WITHIN_MS, operation.id);
+      return (await transaction.commit()).ok;
+    },
+
+    async settleWithoutAttempt(operation, sandbox, failure, nowMs) {
+      const operationKey = keys.operation(operation.id);
+      const sandboxKey = keys.sandbox(sandbox.id);
+      const transaction = begin().guardField(operationKey, 'attempt', 0);
+      guardUnchanged(transaction, sandboxKey, sandbox);
+      if (failure === undefined && !isEnded(sandbox.state)) {
+        transaction.setFields(sandboxKey, { state: 'destroyed', updatedAtMs: nowMs, cause: operation.id });
+        endSandbox(transaction, keys, sandbox.id, sandbox.placement, nowMs);
+        emit(transaction, keys, 'sandbox.changed', nowMs, {
+          sandboxId: sandbox.id,
+          operationId: operation.id,
+          from: sandbox.state,
+          to: 'destroyed',
+        });
+      }
+      if (failure) transaction.setFields(operationKey, { failure: JSON.stringify(failure) });
+      settleOperation(transaction, keys, operation, failure ? 'failed' : 'succeeded', nowMs);
+      transaction.command('LINDEX', keys.pending(sandboxKey), 0);
+      const result = await transaction.commit();
+      if (!result.ok) return 'conflict';
+      const next = result.replies.at(-1);
+      return { next: typeof next === 'string' ? next : undefined };
+    },
+  };
+}
+
+function guardUnchanged(transaction: Transaction, sandboxKey: string, sandbox: Sandbox): void {
+  transaction.guardField(sandboxKey, 'version', sandbox.version).command('HINCRBY', sandboxKey, 'version', 1);
+}
+
+function writeOperation(
+  transaction: Transaction,
+  keys: Keys,
+  subjectKey: string,
+  operation: NewOperation,
+  provider: ProviderName | undefined,
+): void {
+  const { id, createdAtMs } = operation;
+  transaction
+    .setFields(keys.operation(id), {
+      id,
+      schemaVersion: SCHEMA_VERSION,
+      kind: operation.kind,
+      sandboxId: operation.sandboxId,
+      guestId: operation.guestId,
+      state: 'queued',
+      options: JSON.stringify(operation.options),
+      route: JSON.stringify(operation.route),
+      createdAtMs,
+      deadlineAtMs: operation.deadlineAtMs,
+      attempt: 0,
+    })
+    .command('RPUSH', keys.pending(subjectKey), id)
+    .command('ZADD', keys.operationsDue, createdAtMs + JOB_EXPECTED_WITHIN_MS, id);
+  if (provider) transaction.setFields(keys.operation(id), firstAttempt(provider, createdAtMs));
+}
+
+function firstAttempt(provider: ProviderName, nowMs: number) {
+  return {
+    attempt: 1,
+    'attempt:1': JSON.stringify({ number: 1, provider, outcome: 'open', openedAtMs: nowMs }),
+  };
+}
+
+/**
+ * Settles an operation that was never claimed: the guard on the sandbox's version proves it, since a claim
+ * raises the version.
+ */
+function settleOperation(
+  transaction: Transaction,
+  keys: Keys,
+  operation: Operation,
+  state: 'succeeded' | 'failed' | 'superseded',
+  nowMs: number,
+): void {
+  const key = keys.operation(operation.id);
+  transaction
+    .setFields(key, { state, settledAtMs: nowMs })
+    .command('LREM', keys.pending(keys.sandbox(operation.sandboxId)), 1, operation.id)
+    .command('ZREM', keys.operationsDue, operation.id)
+    .command('PEXPIRE', key, RETENTION_MS)
+    .command('PUBLISH', keys.settlements, operation.id);
+  emit(transaction, keys, 'operation.settled', nowMs, {
+    sandboxId: operation.sandboxId,
+    operationId: operation.id,
+    kind: operation.kind,
+    state,
+  });
+}

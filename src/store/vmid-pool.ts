@@ -1,0 +1,50 @@
+import type { VmidPool } from '../core/ports.ts';
+import type { Keys } from './keys.ts';
+import type { Scripts } from './scripts.ts';
+import type { BeginTransaction } from './transaction.ts';
+
+/** An id found in somebody else's hands is left alone this long; the cluster is asked again after. */
+const FOREIGN_COOL_DOWN_MS = 24 * 60 * 60_000;
+
+export interface VmidPoolOptions {
+  readonly failureDomain: string;
+  readonly first: number;
+  readonly last: number;
+  /** Deployments on one cluster begin at different places, so that they seldom meet. */
+  readonly installId: string;
+  readonly nowMs: () => number;
+}
+
+/** @throws `Error` from `reserve` when every id of the range is held or cooling down. */
+export function createVmidPool(
+  deps: { readonly keys: Keys; readonly scripts: Scripts; readonly begin: BeginTransaction },
+  { failureDomain, first, last, installId, nowMs }: VmidPoolOptions,
+): VmidPool {
+  const keys = deps.keys.vmids(failureDomain);
+  const size = last - first + 1;
+  const start = first + (Number.parseInt(installId.slice(0, 8), 16) % size);
+
+  return {
+    async reserve(guestId) {
+      const vmid = await deps.scripts.run(
+        'reserve-vmid',
+        [keys.cursor, keys.holders, keys.byGuest, keys.cooling],
+        [guestId, first, last, start],
+      );
+      if (Number(vmid) === 0) {
+        throw new Error(`no VMID left in ${first}-${last}: widen PVE_VMID_RANGE or remove guests`);
+      }
+      return Number(vmid);
+    },
+
+    async reject(guestId, vmid) {
+      await deps
+        .begin()
+        .guardField(keys.byGuest, guestId, vmid)
+        .command('HDEL', keys.byGuest, guestId)
+        .command('HDEL', keys.holders, vmid)
+        .command('ZADD', keys.cooling, nowMs() + FOREIGN_COOL_DOWN_MS, vmid)
+        .commit();
+    },
+  };
+}
