@@ -1,0 +1,95 @@
+/**
+ * One BullMQ queue per provider. A job is one attempt and carries only what finds the attempt's record and
+ * what people read on the board; the record is the truth. BullMQ's own retries stay off (`attempts: 1`).
+ */
+import { type JobState, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { OPERATION_KINDS, type Operation, type OperationKind } from '../core/operation.ts';
+import { PROVIDER_NAMES, type ProviderName } from '../core/provider-name.ts';
+import type { Keys } from '../store/keys.ts';
+
+export const JOB_SCHEMA_VERSION = 1;
+
+export const attemptJobSchema = z.object({
+  schemaVersion: z.number().max(JOB_SCHEMA_VERSION, 'written by a newer release: upgrade this worker'),
+  operationId: z.string(),
+  attempt: z.number(),
+  kind: z.enum(OPERATION_KINDS),
+  provider: z.enum(PROVIDER_NAMES),
+  sandboxId: z.string(),
+});
+
+export type AttemptJob = z.output<typeof attemptJobSchema>;
+
+/** What people wait for goes first; a start must not queue behind a burst of pauses. Lower runs earlier. */
+const PRIORITY: Record<OperationKind, number> = { resume: 1, destroy: 2, start: 3, pause: 4, discard: 5 };
+
+/** Finished jobs stay on the board for a week, as long as the records behind them, but never without bound. */
+const KEPT_JOBS = { age: 7 * 24 * 60 * 60, count: 10_000 };
+
+export type AttemptQueue = Queue<AttemptJob>;
+
+export interface Queues {
+  readonly byProvider: ReadonlyMap<ProviderName, AttemptQueue>;
+  /** Adds the job of an attempt; a job that is there already stays as it is. */
+  addAttempt(operation: Operation, attempt: number, provider: ProviderName, delayMs: number): Promise<void>;
+  /** `missing` when the queue has no such job. */
+  attemptState(operationId: string, attempt: number, provider: ProviderName): Promise<JobState | 'missing'>;
+  close(): Promise<void>;
+}
+
+export function queueName(provider: ProviderName): string {
+  return `sandbox-${provider}`;
+}
+
+export function attemptJobId(operationId: string, attempt: number): string {
+  return `${operationId}-a${attempt}`;
+}
+
+export function createQueues(redis: Redis, keys: Keys): Queues {
+  const byProvider = new Map(
+    PROVIDER_NAMES.map((provider) => [provider, createQueue(queueName(provider), redis, keys)]),
+  );
+  const queueOf = (provider: ProviderName) => byProvider.get(provider) as AttemptQueue;
+
+  return {
+    byProvider,
+
+    async addAttempt(operation, attempt, provider, delayMs) {
+      const name = `${operation.kind} ${operation.guestId ?? operation.sandboxId} on ${provider}, attempt ${attempt}`;
+      const job: AttemptJob = {
+        schemaVersion: JOB_SCHEMA_VERSION,
+        operationId: operation.id,
+        attempt,
+        kind: operation.kind,
+        provider,
+        sandboxId: operation.sandboxId,
+      };
+      await queueOf(provider).add(name, job, {
+        jobId: attemptJobId(operation.id, attempt),
+        priority: PRIORITY[operation.kind],
+        delay: delayMs,
+        attempts: 1,
+        removeOnComplete: KEPT_JOBS,
+        removeOnFail: KEPT_JOBS,
+      });
+    },
+
+    async attemptState(operationId, attempt, provider) {
+      const state = await queueOf(provider).getJobState(attemptJobId(operationId, attempt));
+      return state === 'unknown' ? 'missing' : state;
+    },
+
+    async close() {
+      await Promise.all([...byProvider.values()].map((queue) => queue.close()));
+    },
+  };
+}
+
+function createQueue(name: string, redis: Redis, keys: Keys): AttemptQueue {
+  const queue = new Queue<AttemptJob>(name, { connection: redis, prefix: keys.tag });
+  // BullMQ passes the connection's errors on; whoever made the connection logs them.
+  queue.on('error', () => undefined);
+  return queue;
+}

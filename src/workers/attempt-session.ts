@@ -1,0 +1,119 @@
+/**
+ * One run of one attempt under its claim: keeps the lease alive, stops everything when it is lost, and lets
+ * side effects out only through `step`.
+ *
+ * The lease is judged on this process's monotonic clock, counted from before each renewal was sent, so that
+ * it always ends here before it ends in Redis. A process that was frozen finds the clock past the end before
+ * it sends anything.
+ */
+import type { Guest, GuestIntent, GuestRef } from '../core/guest.ts';
+import type { ProviderCall } from '../providers/provider.ts';
+import { type Claim, ClaimLostError, type LeaseTiming } from '../store/claims.ts';
+import type { Store } from '../store/store.ts';
+
+/** Why a running attempt is to stop although its claim is fine: the process shuts down. */
+export class HandOverError extends Error {
+  override readonly name = 'HandOverError';
+}
+
+/** Called around every side effect, in order; tests list and interrupt steps with it. */
+export type StepObserver = (name: string, when: 'before' | 'after') => void | Promise<void>;
+
+export interface AttemptSession {
+  readonly claim: Claim;
+  readonly call: ProviderCall;
+  /** The guest of this attempt as this run knows it: newer than `claim.guest` once an intent was recorded. */
+  readonly guest: Guest | undefined;
+  recordIntent(intent: GuestIntent): Promise<Guest>;
+  takeSendPermit(guestId: string): Promise<boolean>;
+  recordCreated(ref: GuestRef, task: string | undefined): Promise<void>;
+  /** The claim with what this run added to it, for the write that ends the attempt. */
+  current(): Claim;
+  close(): void;
+}
+
+export interface SessionDeps {
+  readonly store: Store;
+  readonly timing: LeaseTiming;
+  readonly nowMs: () => number;
+  readonly onStep?: StepObserver;
+}
+
+/** Renewing three times a lease survives one lost renewal. */
+const RENEWALS_PER_LEASE = 3;
+
+export function openSession(
+  deps: SessionDeps,
+  claim: Claim,
+  claimedAtMonotonicMs: number,
+  outerSignal: AbortSignal,
+): AttemptSession {
+  const { store, timing, nowMs } = deps;
+  const lease = keepLease(claim, timing, claimedAtMonotonicMs);
+  const signal = AbortSignal.any([outerSignal, lease.signal]);
+  let guest = claim.guest;
+
+  const call: ProviderCall = {
+    signal,
+    async step(name, send) {
+      signal.throwIfAborted();
+      await lease.confirm();
+      await deps.onStep?.(name, 'before');
+      signal.throwIfAborted();
+      const result = await send(performance.now() + timing.sendDeadlineMs);
+      await deps.onStep?.(name, 'after');
+      return result;
+    },
+  };
+  const current = (): Claim => ({ ...claim, guest });
+
+  return {
+    claim,
+    call,
+    get guest() {
+      return guest;
+    },
+    async recordIntent(intent) {
+      guest = await store.attempts.recordIntent(claim, intent, nowMs());
+      return guest;
+    },
+    async takeSendPermit(guestId) {
+      const sentAtMs = nowMs();
+      const taken = await store.attempts.takeSendPermit(claim, guestId, sentAtMs);
+      if (taken && guest) guest = { ...guest, sentAtMs };
+      return taken;
+    },
+    async recordCreated(ref, task) {
+      await store.attempts.recordCreated(claim, ref, task);
+      if (guest) guest = { ...guest, ref, ...(task === undefined ? {} : { creationTask: task }) };
+    },
+    current,
+    close: lease.stop,
+  };
+}
+
+function keepLease(claim: Claim, timing: LeaseTiming, claimedAtMonotonicMs: number) {
+  const controller = new AbortController();
+  let endsAtMs = claimedAtMonotonicMs + timing.leaseMs;
+
+  function lose(why: string): ClaimLostError {
+    const error = new ClaimLostError(`lost the claim of ${claim.operation.id}: ${why}`);
+    controller.abort(error);
+    return error;
+  }
+
+  /** @throws `ClaimLostError` when the claim is not the newest any more or its lease is over. */
+  async function confirm(): Promise<void> {
+    const sentAtMs = performance.now();
+    if (!(await claim.renew())) throw lose('another claim was made');
+    endsAtMs = sentAtMs + timing.leaseMs;
+    if (performance.now() >= endsAtMs) throw lose('the lease ended while it was renewed');
+  }
+
+  const timer = setInterval(() => {
+    if (performance.now() >= endsAtMs) lose('the lease ended');
+    else confirm().catch(() => undefined); // Redis away: the next turn decides by the clock.
+  }, timing.leaseMs / RENEWALS_PER_LEASE);
+
+  return { signal: controller.signal, confirm, stop: () => clearInterval(timer) };
+}

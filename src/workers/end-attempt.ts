@@ -1,0 +1,248 @@
+/** How an attempt without success ends: decided by `decideNextStep`, carried out here. */
+import type { FailureReport } from '../core/failure.ts';
+import { decideNextStep, type NextStep } from '../core/next-step.ts';
+import type { OperationFailure, OperationKind } from '../core/operation.ts';
+import type { SandboxState } from '../core/sandbox.ts';
+import type { GuestObservation } from '../providers/provider.ts';
+import { isProviderError } from '../providers/provider-error.ts';
+import type { GuestFate, NextAttempt, Settlement } from '../store/attempt-writes.ts';
+import type { Claim } from '../store/claims.ts';
+import type { AttemptSession } from './attempt-session.ts';
+import type { AttemptResult } from './run-attempt.ts';
+import type { WorkerDeps } from './worker-deps.ts';
+
+/** A look at the guest after a change failed; longer would delay the caller's answer. */
+const INSPECT_TIMEOUT_MS = 5_000;
+
+/** An operation that brings its worker down every time must not do so for ever. */
+const MAX_INTERRUPTIONS = 10;
+
+/** What the ending of an attempt needs beyond the claim; rescue has no session. */
+export type EndDeps = Pick<WorkerDeps, 'store' | 'queues' | 'submitter' | 'nowMs' | 'timing' | 'log'>;
+
+export async function endFailedAttempt(
+  deps: WorkerDeps,
+  session: AttemptSession,
+  failure: FailureReport,
+): Promise<AttemptResult> {
+  const claim = session.current();
+  const report: FailureReport = { ...failure, provider: deps.provider.name };
+  const next = await decide(deps, claim, report);
+  if (next.step !== 'give_up') return carryOn(deps, claim, report, next);
+  const observed = claim.operation.kind === 'start' ? undefined : await observe(deps, session);
+  return giveUp(deps, claim, report, next, observed);
+}
+
+/** The process shuts down: the next attempt goes on where this one stops. */
+export async function handOver(deps: EndDeps, session: AttemptSession): Promise<AttemptResult> {
+  return closeInterrupted(deps, session.current(), 'its worker was shut down');
+}
+
+/** Closes an attempt whose worker is no more and issues the next, which looks before it sends. */
+export async function closeInterrupted(deps: EndDeps, claim: Claim, why: string): Promise<AttemptResult> {
+  const { attempt, operation, guest } = claim;
+  const failure: FailureReport = {
+    kind: 'interrupted',
+    effect: 'unknown',
+    message: why,
+    provider: attempt.provider,
+  };
+  const interruptions = operation.attempts.filter(({ outcome }) => outcome === 'interrupted').length;
+  if (interruptions >= MAX_INTERRUPTIONS) {
+    const condemn = guest?.sentAtMs !== undefined;
+    return giveUp(deps, claim, failure, { step: 'give_up', code: 'provider_failed', condemn }, undefined);
+  }
+  return issueNext(deps, claim, {
+    provider: attempt.provider,
+    outcome: 'interrupted',
+    failure,
+    delayMs: 0,
+    guestFate: 'carry',
+  });
+}
+
+async function decide(deps: EndDeps, claim: Claim, failure: FailureReport): Promise<NextStep> {
+  const { operation, attempt, guest } = claim;
+  const tried = new Set(operation.attempts.map(({ provider }) => provider));
+  return decideNextStep({
+    kind: operation.kind,
+    failure,
+    triesHere: operation.attempts.filter(({ provider }) => provider === attempt.provider).length,
+    remaining: operation.route.candidates.filter((provider) => !tried.has(provider)),
+    ...(guest?.sentAtMs === undefined ? {} : { sentAtMs: guest.sentAtMs }),
+    ...(attempt.holdSinceMs === undefined ? {} : { holdSinceMs: attempt.holdSinceMs }),
+    destroyWaits: operation.kind === 'start' && (await claim.destroyWaits()),
+    nowMs: deps.nowMs(),
+    deadlineAtMs: operation.deadlineAtMs,
+    limits: deps.timing,
+  });
+}
+
+async function carryOn(
+  deps: EndDeps,
+  claim: Claim,
+  failure: FailureReport,
+  next: Exclude<NextStep, { step: 'give_up' }>,
+): Promise<AttemptResult> {
+  switch (next.step) {
+    case 'hold': {
+      const nowMs = deps.nowMs();
+      const sinceMs = claim.attempt.holdSinceMs ?? nowMs;
+      await deps.store.attempts.hold(claim, { sinceMs, delayMs: next.delayMs, nowMs });
+      return { result: 'parked', delayMs: next.delayMs, why: `${failure.message}; looking again` };
+    }
+    case 'retry':
+      return issueNext(deps, claim, {
+        provider: claim.attempt.provider,
+        outcome: 'failed',
+        failure,
+        delayMs: next.delayMs,
+        guestFate: fateOnRetry(claim, next.sameGuest),
+      });
+    case 'fall_back':
+      return issueNext(deps, claim, {
+        provider: next.to,
+        outcome: 'failed',
+        failure,
+        delayMs: 0,
+        guestFate: next.condemn ? 'condemn' : 'gone',
+      });
+  }
+}
+
+/** Only a start's retry can follow a create that certainly had no effect, and may then send it again. */
+function fateOnRetry({ operation }: Claim, sameGuest: boolean): GuestFate {
+  if (!sameGuest) return 'gone';
+  return operation.kind === 'start' ? 'carry_unsent' : 'carry';
+}
+
+async function issueNext(deps: EndDeps, claim: Claim, next: NextAttempt): Promise<AttemptResult> {
+  const { operation } = claim;
+  const number = await deps.store.attempts.openNextAttempt(claim, next, deps.nowMs());
+  deps.log.warn(
+    {
+      operationId: operation.id,
+      sandboxId: operation.sandboxId,
+      attempt: claim.attempt.number,
+      provider: claim.attempt.provider,
+      kind: next.failure.kind,
+      effect: next.failure.effect,
+      followedBy: `attempt ${number} on ${next.provider}`,
+    },
+    `${operation.kind} attempt ${next.outcome}: ${next.failure.message}`,
+  );
+  await deps.queues.addAttempt(operation, number, next.provider, next.delayMs);
+  return { result: 'failed', reason: `${next.failure.message} → attempt ${number} on ${next.provider}` };
+}
+
+async function giveUp(
+  deps: EndDeps,
+  claim: Claim,
+  failure: FailureReport,
+  { code, condemn }: NextStep & { readonly step: 'give_up' },
+  observed: GuestObservation | undefined,
+): Promise<AttemptResult> {
+  const { operation } = claim;
+  const state = code === 'superseded' ? ('superseded' as const) : ('failed' as const);
+  const operationFailure = describeFailure(claim, failure, code);
+  const settlement: Settlement = {
+    operation: state === 'failed' ? { state, failure: operationFailure } : { state },
+    attemptFailure: failure,
+    ...(operation.kind === 'discard'
+      ? { guestFate: failure.kind === 'stuck' ? 'stuck' : 'carry' }
+      : sandboxAfterFailure(claim, failure, condemn, observed)),
+  };
+  const next = await deps.store.attempts.settle(claim, settlement, deps.nowMs());
+  deps.log.error(
+    { operationId: operation.id, sandboxId: operation.sandboxId, code, kind: failure.kind },
+    `${operation.kind} gave up: ${operationFailure.message}`,
+  );
+  if (next !== undefined) await deps.submitter.advance(next);
+  return { result: 'failed', reason: `${failure.message} → gave up: ${code}` };
+}
+
+function describeFailure(
+  { operation, attempt }: Claim,
+  failure: FailureReport,
+  code: OperationFailure['code'],
+): OperationFailure {
+  const earlier = operation.attempts.flatMap((each) =>
+    each.failure && each.number < attempt.number ? [each.failure] : [],
+  );
+  const causes = [...earlier, failure];
+  const reasons = causes.map((cause) => `${cause.provider ?? attempt.provider}: ${cause.message}`).join('; ');
+  return {
+    code,
+    message: code === 'no_provider_available' ? `no provider could take it (${reasons})` : failure.message,
+    ...(failure.remediation === undefined ? {} : { remediation: failure.remediation }),
+    retryable: code === 'no_provider_available' || code === 'provider_failed' || code === 'deadline_exceeded',
+    causes,
+  };
+}
+
+const STATE_BEFORE: Record<Exclude<OperationKind, 'discard'>, SandboxState> = {
+  start: 'failed',
+  pause: 'running',
+  resume: 'paused',
+  destroy: 'running',
+};
+
+/** The state a sandbox is left in: what was seen at the provider, else what it was before. */
+function sandboxAfterFailure(
+  { operation, guest, sandbox }: Claim,
+  failure: FailureReport,
+  condemn: boolean,
+  observed: GuestObservation | undefined,
+): Pick<Settlement, 'sandbox' | 'guestFate'> {
+  const cause = failure.message;
+  if (operation.kind === 'start') {
+    const neverSent = guest?.sentAtMs === undefined || !condemn;
+    return { sandbox: { state: 'failed', cause }, guestFate: neverSent ? 'gone' : 'condemn' };
+  }
+  const remediation = failure.remediation ?? observed?.remediation;
+  if (failure.kind === 'stuck' || observed?.condition === 'stuck') {
+    return {
+      sandbox: { state: 'stuck', cause, ...(remediation === undefined ? {} : { remediation }) },
+      guestFate: 'keep',
+    };
+  }
+  switch (observed?.condition) {
+    case 'gone':
+      return { sandbox: { state: 'lost', cause }, guestFate: 'gone' };
+    case 'running':
+      return { sandbox: { state: 'running', cause }, guestFate: 'keep' };
+    case 'paused':
+      return { sandbox: { state: 'paused', cause, preservesRam: true }, guestFate: 'keep' };
+    case 'stopped':
+      return { sandbox: { state: 'paused', cause: 'guest_stopped', preservesRam: false }, guestFate: 'keep' };
+    default: {
+      const kind = operation.kind === 'discard' ? 'destroy' : operation.kind;
+      const preservesRam = sandbox?.preservesRam;
+      const state = kind === 'destroy' && preservesRam !== undefined ? 'paused' : STATE_BEFORE[kind];
+      return {
+        sandbox: {
+          state,
+          cause,
+          ...(state === 'paused' && preservesRam !== undefined ? { preservesRam } : {}),
+        },
+        guestFate: 'keep',
+      };
+    }
+  }
+}
+
+async function observe(
+  { provider }: WorkerDeps,
+  { guest, call }: AttemptSession,
+): Promise<GuestObservation | undefined> {
+  if (!guest?.ref) return undefined;
+  try {
+    const signal = AbortSignal.any([call.signal, AbortSignal.timeout(INSPECT_TIMEOUT_MS)]);
+    return await provider.inspect(guest.ref, { ...call, signal });
+  } catch (error) {
+    if (call.signal.aborted) throw error;
+    if (isProviderError(error) || (error instanceof DOMException && error.name === 'TimeoutError'))
+      return undefined;
+    throw error;
+  }
+}

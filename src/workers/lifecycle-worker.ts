@@ -1,0 +1,92 @@
+/**
+ * The BullMQ worker of one provider. It translates between jobs and attempts and holds no opinion: parking
+ * is a delayed job, a failed attempt is a failed job with its reason, a lost lock aborts the attempt.
+ */
+import { DelayedError, type Job, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { type AttemptJob, attemptJobSchema, queueName } from '../queues/queues.ts';
+import { HandOverError } from './attempt-session.ts';
+import { runAttempt } from './run-attempt.ts';
+import type { WorkerDeps } from './worker-deps.ts';
+
+export interface LifecycleWorkerOptions {
+  readonly connection: Redis;
+  /** Attempts at once in this process. */
+  readonly concurrency: number;
+  /** How long BullMQ's lock on a job lasts without renewal, and how often abandoned jobs are looked for. */
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+}
+
+export interface LifecycleWorker {
+  /** Takes no new job, lets running attempts end for `graceMs`, then hands them over. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** A job found abandoned this often is not BullMQ's to judge any more; rescue still answers for it. */
+const MAX_STALLED_COUNT = 10;
+
+export async function startLifecycleWorker(
+  deps: WorkerDeps,
+  { connection, concurrency, lockMs, stalledCheckMs }: LifecycleWorkerOptions,
+): Promise<LifecycleWorker> {
+  const { provider, log } = deps;
+  const shutdown = new AbortController();
+
+  // BullMQ passes a signal only to processors that declare three parameters.
+  async function processJob(job: Job<AttemptJob>, token?: string, signal?: AbortSignal) {
+    const signals = signal ? [signal, shutdown.signal] : [shutdown.signal];
+    const result = await runAttempt(deps, attemptJobSchema.parse(job.data), AbortSignal.any(signals));
+    switch (result.result) {
+      case 'succeeded':
+        return result.summary;
+      case 'skipped':
+        return `nothing to do: ${result.why}`;
+      case 'failed':
+        throw new AttemptFailedError(result.reason);
+      case 'parked':
+        await job.log(`parked for ${result.delayMs} ms: ${result.why}`);
+        await job.moveToDelayed(deps.nowMs() + result.delayMs, token);
+        throw new DelayedError();
+    }
+  }
+
+  const worker = new Worker<AttemptJob>(queueName(provider.name), processJob, {
+    connection,
+    prefix: deps.store.keys.tag,
+    concurrency,
+    lockDuration: lockMs,
+    stalledInterval: stalledCheckMs,
+    maxStalledCount: MAX_STALLED_COUNT,
+  });
+  worker.on('error', (error) =>
+    log.warn({ provider: provider.name, err: error }, 'queue connection trouble'),
+  );
+  worker.on('lockRenewalFailed', (jobIds: string[]) => {
+    for (const id of jobIds) worker.cancelJob(id, 'its lock in the queue was lost');
+  });
+  worker.on('failed', (job, error) => {
+    // An attempt's own failure is logged with its facts where it was judged.
+    if (error.name !== AttemptFailedError.name) {
+      log.error(
+        { jobId: job?.id, provider: provider.name, err: error },
+        'attempt crashed; rescue carries on',
+      );
+    }
+  });
+  await worker.waitUntilReady();
+
+  return {
+    async close(graceMs) {
+      const drained = worker.close();
+      const timer = setTimeout(() => shutdown.abort(new HandOverError('the worker shuts down')), graceMs);
+      await drained;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** The attempt failed and everything about it is on record: the board shows its message. */
+class AttemptFailedError extends Error {
+  override readonly name = 'AttemptFailedError';
+}

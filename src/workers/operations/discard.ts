@@ -1,0 +1,40 @@
+/**
+ * Removes one condemned guest, whatever its sandbox does meanwhile. A guest that was never seen is looked for
+ * by its intent until its absence is conclusive; it is destroyed only on sight of its own marker.
+ */
+import { ProviderError } from '../../providers/provider-error.ts';
+import type { Settlement } from '../../store/attempt-writes.ts';
+import type { AttemptSession } from '../attempt-session.ts';
+import type { WorkerDeps } from '../worker-deps.ts';
+
+export async function discardGuest(session: AttemptSession, deps: WorkerDeps): Promise<Settlement> {
+  const { guest } = session;
+  if (guest === undefined) throw new Error(`${session.claim.operation.id} has no guest record`);
+  const gone: Settlement = { operation: { state: 'succeeded' }, guestFate: 'gone' };
+  if (guest.state === 'gone') return gone;
+
+  const sighting = await deps.provider.look(guest.intent, session.call);
+  switch (sighting.kind) {
+    case 'ours':
+      await deps.provider.destroy(sighting.ref, session.call);
+      return gone;
+    case 'foreign':
+      return gone;
+    case 'pending':
+      throw new ProviderError({
+        kind: 'still_creating',
+        effect: 'unknown',
+        message: `${guest.id} is still being created`,
+      });
+    case 'absent': {
+      const { timing, provider, nowMs } = deps;
+      const conclusiveAtMs = (guest.sentAtMs ?? 0) + timing.lease.sendDeadlineMs + provider.visibilityBoundMs;
+      if (nowMs() >= conclusiveAtMs) return gone;
+      throw new ProviderError({
+        kind: 'still_creating',
+        effect: 'unknown',
+        message: `${guest.id} is not there, and its create may still become visible`,
+      });
+    }
+  }
+}

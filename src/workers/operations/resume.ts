@@ -1,0 +1,32 @@
+import type { ResumeOptions } from '../../core/operation.ts';
+import type { Settlement } from '../../store/attempt-writes.ts';
+import type { AttemptSession } from '../attempt-session.ts';
+import type { WorkerDeps } from '../worker-deps.ts';
+import { requireGuestRef } from './guest-of.ts';
+
+/**
+ * Resumes where the memory lies. When memory that was promised is gone, `onLostMemory` decides; where none
+ * was promised (a container, a pause without memory) the guest boots and the caller is told.
+ */
+export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): Promise<Settlement> {
+  const { provider, waitUntilUsable, timing } = deps;
+  const { operation, sandbox } = session.claim;
+  const { onLostMemory } = operation.options as ResumeOptions;
+  const promised = sandbox?.preservesRam ?? provider.capabilities.preservesRam;
+  const { facts, memoryKept } = await provider.resume(
+    requireGuestRef(session),
+    { allowColdBoot: !promised || onLostMemory === 'cold-boot' },
+    session.call,
+  );
+  await waitUntilUsable(facts.endpoints, { signal: session.call.signal, timeoutMs: timing.usableTimeoutMs });
+  const { placement } = sandbox ?? {};
+  return {
+    operation: { state: 'succeeded', memoryKept },
+    sandbox: {
+      state: 'running',
+      cause: operation.id,
+      ...(placement ? { placement: { ...placement, endpoints: facts.endpoints } } : {}),
+    },
+    guestFate: 'keep',
+  };
+}

@@ -1,0 +1,62 @@
+/** Tells producers what this provider can do and how it is; they know providers only from here. */
+import type { Logger } from '../platform/log.ts';
+import type { Provider, ProviderCall } from '../providers/provider.ts';
+import type { Store } from '../store/store.ts';
+
+export interface StatusPublisher {
+  close(): void;
+}
+
+/** A probe is one request; more often would only cost the provider, less often leaves pages out of date. */
+const PUBLISH_EVERY_MS = 15_000;
+const PROBE_TIMEOUT_MS = 5_000;
+
+/** Publishes once before it resolves, so that a start submitted right after finds the provider. */
+export async function startStatusPublisher(deps: {
+  readonly store: Store;
+  readonly provider: Provider;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+}): Promise<StatusPublisher> {
+  const closed = new AbortController();
+
+  async function publish(): Promise<void> {
+    const { provider, store, nowMs } = deps;
+    const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+    const health = await provider.probe(readOnlyCall(signal)).catch((error: unknown) => {
+      closed.signal.throwIfAborted();
+      return { healthy: false, detail: `no answer to a probe: ${String(error)}` };
+    });
+    await store.deployment.publishStatus({
+      provider: provider.name,
+      preservesRam: provider.capabilities.preservesRam,
+      failureDomain: provider.failureDomain,
+      simulated: provider.simulated,
+      healthy: health.healthy,
+      detail: health.detail,
+      breaker: 'closed',
+      publishedAtMs: nowMs(),
+    });
+  }
+
+  await publish();
+  const timer = setInterval(() => {
+    publish().catch((error: unknown) => {
+      if (!closed.signal.aborted) deps.log.warn({ err: error }, 'could not publish a provider status');
+    });
+  }, PUBLISH_EVERY_MS);
+  return {
+    close() {
+      clearInterval(timer);
+      closed.abort();
+    },
+  };
+}
+
+/** For calls outside a claim, which may change nothing. */
+function readOnlyCall(signal: AbortSignal): ProviderCall {
+  return {
+    signal,
+    step: (name) => Promise.reject(new Error(`${name}: a probe may change nothing`)),
+  };
+}

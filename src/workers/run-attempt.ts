@@ -1,0 +1,106 @@
+/**
+ * One attempt from claim to its end: claim → operation handler → settle, or judge. This is the worker's only
+ * catch. What it cannot judge it lets crash: the job fails, the operation stays due, and rescue closes the
+ * attempt as interrupted and issues the next.
+ */
+import { randomUUID } from 'node:crypto';
+import type { OperationKind } from '../core/operation.ts';
+import { isProviderError } from '../providers/provider-error.ts';
+import type { AttemptJob } from '../queues/queues.ts';
+import type { Settlement } from '../store/attempt-writes.ts';
+import type { ClaimResult } from '../store/claims.ts';
+import { type AttemptSession, HandOverError, openSession } from './attempt-session.ts';
+import { endFailedAttempt, handOver } from './end-attempt.ts';
+import { destroySandbox } from './operations/destroy.ts';
+import { discardGuest } from './operations/discard.ts';
+import { pauseSandbox } from './operations/pause.ts';
+import { resumeSandbox } from './operations/resume.ts';
+import { startSandbox } from './operations/start.ts';
+import type { WorkerDeps } from './worker-deps.ts';
+
+/** What the job of the attempt is told; nothing else depends on it. */
+export type AttemptResult =
+  | { readonly result: 'succeeded'; readonly summary: string }
+  /** Ended without success; `reason` says what followed. */
+  | { readonly result: 'failed'; readonly reason: string }
+  /** Nothing was done, and nothing is to be: the attempt is over or somebody else's. */
+  | { readonly result: 'skipped'; readonly why: string }
+  /** The job is to come back later; meanwhile it occupies no slot. */
+  | { readonly result: 'parked'; readonly delayMs: number; readonly why: string };
+
+type Handler = (session: AttemptSession, deps: WorkerDeps) => Promise<Settlement>;
+
+const HANDLERS = {
+  start: startSandbox,
+  pause: pauseSandbox,
+  resume: resumeSandbox,
+  destroy: destroySandbox,
+  discard: discardGuest,
+} as const satisfies Record<OperationKind, Handler>;
+
+/** @throws whatever it cannot judge, `ClaimLostError` among it */
+export async function runAttempt(
+  deps: WorkerDeps,
+  job: AttemptJob,
+  signal: AbortSignal,
+): Promise<AttemptResult> {
+  const operation = await deps.store.reading.operation(job.operationId);
+  if (operation === undefined) return { result: 'skipped', why: 'its record is no longer kept' };
+
+  const claimedAtMs = performance.now();
+  const claimed = await deps.store.claims.claim(operation, job.attempt, randomUUID());
+  if (claimed.status !== 'claimed') return explainNoClaim(claimed);
+
+  const session = openSession({ ...deps, timing: deps.timing.lease }, claimed.claim, claimedAtMs, signal);
+  try {
+    const superseded = await supersededByDestroy(session);
+    const settlement = superseded ?? (await HANDLERS[operation.kind](session, deps));
+    return await settle(deps, session, settlement);
+  } catch (error) {
+    if (signal.reason instanceof HandOverError && signal.aborted) return await handOver(deps, session);
+    if (!isProviderError(error)) throw error;
+    return await endFailedAttempt(deps, session, error.report);
+  } finally {
+    session.close();
+  }
+}
+
+function explainNoClaim(claimed: Exclude<ClaimResult, { status: 'claimed' }>): AttemptResult {
+  switch (claimed.status) {
+    case 'held':
+      return {
+        result: 'parked',
+        delayMs: claimed.waitMs,
+        why: 'another worker holds the claim; it is waited for until its lease ends',
+      };
+    case 'stale':
+      return { result: 'skipped', why: `attempt ${claimed.currentAttempt} has taken over` };
+    case 'waiting':
+      return { result: 'skipped', why: `operation ${claimed.behind} runs first` };
+    case 'settled':
+      return { result: 'skipped', why: 'its operation has settled' };
+    case 'gone':
+      return { result: 'skipped', why: 'its record is no longer kept' };
+  }
+}
+
+/** A destroy that waits behind a start ends its further attempts. */
+async function supersededByDestroy({ claim, guest }: AttemptSession): Promise<Settlement | undefined> {
+  const { operation, attempt } = claim;
+  if (operation.kind !== 'start' || attempt.number === 1 || !(await claim.destroyWaits())) return undefined;
+  return {
+    operation: { state: 'superseded' },
+    sandbox: { state: 'failed', cause: 'a destroy was asked for while it started' },
+    guestFate: guest?.sentAtMs === undefined ? 'gone' : 'condemn',
+  };
+}
+
+async function settle(
+  { store, submitter, nowMs }: WorkerDeps,
+  session: AttemptSession,
+  settlement: Settlement,
+): Promise<AttemptResult> {
+  const next = await store.attempts.settle(session.current(), settlement, nowMs());
+  if (next !== undefined) await submitter.advance(next);
+  return { result: 'succeeded', summary: settlement.sandbox?.state ?? settlement.operation.state };
+}

@@ -1,0 +1,88 @@
+/**
+ * Runs the sweeps, each in a queue of its own, so that one never delays another. BullMQ's scheduler makes one
+ * run per tick for the whole fleet, and global concurrency 1 keeps two runs of one sweep from overlapping.
+ */
+import { Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { EndDeps } from './end-attempt.ts';
+import { discardCondemned } from './sweeps/discard-condemned.ts';
+import { rescueOperations } from './sweeps/rescue-operations.ts';
+
+export const SWEEPS = {
+  'rescue-operations': {
+    everyMs: 5_000,
+    run: rescueOperations,
+    description: 'Carries on operations whose worker stopped.',
+  },
+  'discard-condemned': {
+    everyMs: 5_000,
+    run: discardCondemned,
+    description: 'Removes guests that failed starts left behind.',
+  },
+} as const;
+
+export type SweepName = keyof typeof SWEEPS;
+
+export interface SweepWorker {
+  close(): Promise<void>;
+}
+
+export interface SweepWorkerOptions {
+  readonly connection: Redis;
+  /** Shortens the intervals in tests. */
+  readonly everyMs?: number;
+}
+
+/** Runs kept on the board; the counts of what they did are in the metrics. */
+const KEPT_RUNS = { count: 100 };
+/** Schedules are asserted again this often, should a hand have removed them. */
+const REASSERT_MS = 60_000;
+
+export async function startSweepWorker(deps: EndDeps, options: SweepWorkerOptions): Promise<SweepWorker> {
+  const names = Object.keys(SWEEPS) as SweepName[];
+  const running = await Promise.all(names.map((name) => startSweep(deps, options, name)));
+  return {
+    async close() {
+      await Promise.all(running.map(({ close }) => close()));
+    },
+  };
+}
+
+async function startSweep(deps: EndDeps, { connection, everyMs }: SweepWorkerOptions, name: SweepName) {
+  const sweep = SWEEPS[name];
+  const options = { connection, prefix: deps.store.keys.tag };
+  const queue = new Queue(name, options);
+  const worker = new Worker(
+    name,
+    async () => {
+      const counts = await sweep.run(deps);
+      const { looked, due, ...done } = { looked: 0, due: 0, ...counts };
+      if (Object.values(done).some((count) => count > 0)) deps.log.info({ sweep: name, ...counts }, 'sweep');
+      return counts;
+    },
+    { ...options, concurrency: 1 },
+  );
+  const onError = (error: Error) => deps.log.warn({ sweep: name, err: error }, 'queue connection trouble');
+  queue.on('error', onError);
+  worker.on('error', onError);
+  worker.on('failed', (_job, error) => deps.log.error({ sweep: name, err: error }, 'sweep failed'));
+
+  async function assertSchedule(): Promise<void> {
+    await queue.setGlobalConcurrency(1);
+    await queue.upsertJobScheduler(
+      name,
+      { every: everyMs ?? sweep.everyMs },
+      { name, opts: { removeOnComplete: KEPT_RUNS, removeOnFail: KEPT_RUNS } },
+    );
+  }
+  await assertSchedule();
+  const timer = setInterval(() => assertSchedule().catch(onError), REASSERT_MS);
+
+  return {
+    async close() {
+      clearInterval(timer);
+      await worker.close();
+      await queue.close();
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/**
+ * Submits a `discard` for every condemned guest that is due. Only what a record here calls condemned is ever
+ * discarded; the operation itself destroys nothing but what carries that guest's own marker.
+ */
+import type { EndDeps } from '../end-attempt.ts';
+
+/** Guests submitted in one pass, so that a burst of failed starts does not flood an ailing provider. */
+const BATCH = 20;
+/** A discard that failed for good is submitted again after this. */
+const AGAIN_MS = 10 * 60_000;
+
+export type DiscardCounts = Record<'due' | 'submitted', number>;
+
+export async function discardCondemned({ store, submitter, nowMs }: EndDeps): Promise<DiscardCounts> {
+  const now = nowMs();
+  const due = await store.reading.dueCondemnedGuests(now, BATCH);
+  let submitted = 0;
+  for (const guestId of due) {
+    if (await submitter.discard(guestId)) submitted += 1;
+    await store.redis.zadd(store.keys.guestsCondemned, 'XX', now + AGAIN_MS, guestId);
+  }
+  return { due: due.length, submitted };
+}

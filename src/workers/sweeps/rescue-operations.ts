@@ -1,0 +1,74 @@
+/**
+ * Repairs what a crash left half done: an operation that is due although nobody works on it. Reads only the
+ * index of due operations, never the fleet.
+ *
+ * Acts only where no lease is held and the attempt's job is not waiting, prioritized, delayed or active in
+ * its queue. A job that was never added is added; an attempt that was claimed and abandoned is closed as
+ * interrupted, and the next one inherits its intent and looks before it sends.
+ */
+import { randomUUID } from 'node:crypto';
+import type { JobState } from 'bullmq';
+import { isSettled, type Operation } from '../../core/operation.ts';
+import { subjectKeyOf } from '../../store/claims.ts';
+import { closeInterrupted, type EndDeps } from '../end-attempt.ts';
+
+/** Operations looked at in one pass; the rest is due at the next, seconds later. */
+const BATCH = 100;
+/** How soon an operation that needs nothing now is looked at again. */
+const LOOK_AGAIN_MS = 5_000;
+/** One that waits behind another is opened when that one settles; this look only heals a crash in between. */
+const LOOK_AGAIN_WAITING_MS = 15_000;
+
+const LIVE_JOB: ReadonlySet<JobState | 'missing'> = new Set([
+  'waiting',
+  'prioritized',
+  'delayed',
+  'active',
+  'waiting-children',
+]);
+
+export type RescueCounts = Record<'looked' | 'opened' | 'requeued' | 'interrupted', number>;
+
+export async function rescueOperations(deps: EndDeps): Promise<RescueCounts> {
+  const { store, nowMs } = deps;
+  const counts: RescueCounts = { looked: 0, opened: 0, requeued: 0, interrupted: 0 };
+  for (const operationId of await store.reading.dueOperations(nowMs(), BATCH)) {
+    counts.looked += 1;
+    const operation = await store.reading.operation(operationId);
+    if (operation === undefined || isSettled(operation.state)) {
+      await store.redis.zrem(store.keys.operationsDue, operationId);
+      continue;
+    }
+    await rescue(deps, operation, counts);
+  }
+  return counts;
+}
+
+async function rescue(deps: EndDeps, operation: Operation, counts: RescueCounts): Promise<void> {
+  const { store, queues, submitter } = deps;
+  const first = await store.redis.lindex(store.keys.pending(subjectKeyOf(store.keys, operation)), 0);
+  if (first !== operation.id) return postpone(deps, operation, LOOK_AGAIN_WAITING_MS);
+
+  const attempt = operation.attempts.at(-1);
+  if (attempt === undefined) {
+    await submitter.advance(operation.id);
+    counts.opened += 1;
+    return;
+  }
+  const jobState = await queues.attemptState(operation.id, attempt.number, attempt.provider);
+  if (LIVE_JOB.has(jobState)) return postpone(deps, operation, LOOK_AGAIN_MS);
+  if (jobState === 'missing' && attempt.claimedAtMs === undefined) {
+    await queues.addAttempt(operation, attempt.number, attempt.provider, 0);
+    counts.requeued += 1;
+    return postpone(deps, operation, LOOK_AGAIN_MS);
+  }
+  const claimed = await store.claims.claim(operation, attempt.number, `rescue ${randomUUID()}`);
+  if (claimed.status !== 'claimed') return postpone(deps, operation, LOOK_AGAIN_MS);
+  await closeInterrupted(deps, claimed.claim, 'its worker stopped in the middle');
+  counts.interrupted += 1;
+}
+
+async function postpone({ store, nowMs }: EndDeps, { id }: Operation, delayMs: number): Promise<void> {
+  // XX: an operation that settled meanwhile must not come back into the index.
+  await store.redis.zadd(store.keys.operationsDue, 'XX', nowMs() + delayMs, id);
+}
