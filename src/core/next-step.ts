@@ -71,15 +71,12 @@ export function decideNextStep(input: NextStepInput): NextStep {
 }
 
 function decideForStart(input: NextStepInput): NextStep {
-  const { failure, holdSinceMs = input.nowMs, nowMs, limits } = input;
+  const { failure, holdSinceMs = input.nowMs, nowMs } = input;
   const mayExist = failure.effect !== 'none';
   if (input.destroyWaits) return { step: 'give_up', code: 'superseded', condemn: mayExist };
 
   if (mayExist) {
-    const creating = failure.kind === 'still_creating';
-    const holdUntilMs = creating
-      ? (input.sentAtMs ?? holdSinceMs) + limits.cloneTimeoutMs
-      : holdSinceMs + limits.unknownHoldMs;
+    const holdUntilMs = holdLimitMs(input, holdSinceMs);
     const worthHolding = failure.effect === 'unknown' || TRANSIENT.has(failure.kind);
     if (worthHolding && nowMs < holdUntilMs && nowMs < input.deadlineAtMs) {
       return { step: 'hold', delayMs: Math.min(HOLD_LOOK_MS, holdUntilMs - nowMs) };
@@ -96,6 +93,15 @@ function decideForStart(input: NextStepInput): NextStep {
     return withinDeadline(input, { step: 'retry', delayMs: retryDelayMs(input), sameGuest: true });
   }
   return onwards(input, false);
+}
+
+/** With nowhere else to go, patience costs nothing: the doubt ends by itself, one way or the other. */
+function holdLimitMs(
+  { failure, remaining, sentAtMs, limits, deadlineAtMs }: NextStepInput,
+  sinceMs: number,
+): number {
+  if (failure.kind === 'still_creating') return (sentAtMs ?? sinceMs) + limits.cloneTimeoutMs;
+  return remaining.length === 0 ? deadlineAtMs : sinceMs + limits.unknownHoldMs;
 }
 
 function onwards(input: NextStepInput, condemn: boolean): NextStep {

@@ -1,0 +1,94 @@
+/** Where each enabled provider is: at its real address, or at a simulator of ours. */
+import type { Config, ServiceConfig } from '../platform/config.ts';
+import type { MorphConfig, PveConfig } from '../platform/config-providers.ts';
+import { snapshotsOf, templatesOf } from '../platform/local-presets.ts';
+import { type MorphLatency, type PveLatency, startSimulators } from '../simulators/simulators.ts';
+
+export interface PveBackend extends PveConfig {
+  readonly failureDomain: string;
+  readonly simulated: boolean;
+  /** `{port}` and `{guest}` are replaced; absent: guests are reached by their address. */
+  readonly endpointUrlTemplate?: string;
+}
+
+export interface MorphBackend extends MorphConfig {
+  readonly failureDomain: string;
+  readonly simulated: boolean;
+}
+
+export interface Backends {
+  readonly pve?: PveBackend;
+  readonly morph?: MorphBackend;
+}
+
+export function realBackends({ pve, morph }: ServiceConfig): Backends {
+  return {
+    ...(pve && {
+      pve: {
+        ...pve,
+        failureDomain: `pve:${new URL(pve.apiUrl).host}`,
+        simulated: false,
+        ...(pve.publicDomain && { endpointUrlTemplate: `https://port-{port}-{guest}.${pve.publicDomain}` }),
+      },
+    }),
+    ...(morph && {
+      morph: { ...morph, failureDomain: `morph:${new URL(morph.apiBaseUrl).host}`, simulated: false },
+    }),
+  };
+}
+
+/** Secrets of machines that do not exist; they never leave loopback. */
+const SIMULATED_TOKEN = 'lifecycle@pve!simulated=simulated-secret';
+const SIMULATED_KEY = 'simulated-key';
+const MIB_PER_GIB = 1024;
+/** Outside the range that cmux's own clean-up jobs consider theirs. */
+const SIMULATED_VMIDS = { first: 20_000, last: 29_999 };
+
+export interface LocalSimulatorOptions {
+  /** Guests survive a restart in here. */
+  readonly dataFile?: string;
+  readonly latency?: { readonly pve?: Partial<PveLatency>; readonly morph?: Partial<MorphLatency> };
+}
+
+/** Both providers, filled with what the presets start from. */
+export async function startLocalSimulators(
+  { presets }: Pick<Config, 'presets'>,
+  { dataFile, latency = {} }: LocalSimulatorOptions = {},
+) {
+  const snapshots = snapshotsOf(presets).map(({ diskGib, ...rest }) => ({
+    ...rest,
+    diskMib: diskGib * MIB_PER_GIB,
+  }));
+  return startSimulators({
+    pve: {
+      token: SIMULATED_TOKEN,
+      templates: templatesOf(presets),
+      ...(latency.pve && { latency: latency.pve }),
+    },
+    morph: { apiKey: SIMULATED_KEY, snapshots, ...(latency.morph && { latency: latency.morph }) },
+    ...(dataFile === undefined ? {} : { dataFile }),
+  });
+}
+
+export type LocalSimulators = Awaited<ReturnType<typeof startLocalSimulators>>;
+
+export function simulatedBackends({ pve, morph, gatewayUrl }: LocalSimulators): Backends {
+  return {
+    pve: {
+      apiUrl: pve.url,
+      apiToken: pve.token,
+      nodes: ['pve1'],
+      tls: { verify: true },
+      vmidRange: SIMULATED_VMIDS,
+      failureDomain: 'pve:simulated',
+      simulated: true,
+      endpointUrlTemplate: `${gatewayUrl}/{guest}/{port}/`,
+    },
+    morph: {
+      apiKey: morph.apiKey,
+      apiBaseUrl: morph.url,
+      failureDomain: 'morph:simulated',
+      simulated: true,
+    },
+  };
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+/** The command line; its one catch turns errors into sentences and exit statuses. */
+import { Command } from 'commander';
+import { isLifecycleError } from '../core/lifecycle-error.ts';
+import { isConfigError } from '../platform/config-error.ts';
+import { demo } from './demo.ts';
+import { serve } from './serve.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_BAD_CONFIGURATION = 2;
+
+const program = new Command('cmux-lifecycle')
+  .description('Runs the life cycle of coding-agent sandboxes on Proxmox VE, with Morph Cloud as fallback.')
+  .showHelpAfterError();
+
+program
+  .command('serve')
+  .description('workers, sweeps and pages, from the environment (local mode without credentials)')
+  .action(() => serve(process.env));
+
+program
+  .command('demo')
+  .description('walks through the main job on simulators, then stays up')
+  .option('--exit', 'end after the walk', false)
+  .action(({ exit }: { exit: boolean }) => demo({ exit, environment: process.env }));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (isConfigError(error)) {
+    console.error(error.message);
+    process.exitCode = EXIT_BAD_CONFIGURATION;
+  } else {
+    const known = isLifecycleError(error);
+    console.error(known ? `${error.code}: ${error.message}` : error);
+    if (known && error.remediation) console.error(error.remediation);
+    process.exitCode = EXIT_FAILED;
+  }
+}

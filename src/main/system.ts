@@ -1,0 +1,139 @@
+/** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
+import type { RoutingPolicy } from '../core/route.ts';
+import type { Preset } from '../core/start-request.ts';
+import type { Logger } from '../platform/log.ts';
+import { connectRedis } from '../platform/redis.ts';
+import { checkRedisSafety, type RedisDurability } from '../platform/redis-safety.ts';
+import { waitUntilUsable } from '../providers/readiness.ts';
+import type { ServicePort } from '../providers/service-ports.ts';
+import { createQueues, type Queues } from '../queues/queues.ts';
+import { createSubmitter, type Submitter } from '../queues/submit-operation.ts';
+import type { LeaseTiming } from '../store/claims.ts';
+import { createStore, DEFAULT_LEASE, type Store } from '../store/store.ts';
+import type { StepObserver } from '../workers/attempt-session.ts';
+import { type LifecycleWorker, startLifecycleWorker } from '../workers/lifecycle-worker.ts';
+import { startStatusPublisher } from '../workers/publish-status.ts';
+import { startSweepWorker } from '../workers/sweep-worker.ts';
+import type { WorkerDeps } from '../workers/worker-deps.ts';
+import type { Backends } from './backends.ts';
+import { createProviders } from './providers.ts';
+
+export interface SystemOptions {
+  readonly redis: { readonly url: string; readonly durability: RedisDurability };
+  readonly deployment: string;
+  readonly backends: Backends;
+  readonly routing: RoutingPolicy;
+  readonly presets: readonly Preset[];
+  readonly servicePorts?: readonly ServicePort[];
+  readonly concurrency: { readonly perWorker: number; readonly perProvider: number };
+  readonly timing: {
+    readonly unknownHoldMs: number;
+    readonly cloneTimeoutMs: number;
+    readonly usableTimeoutMs: number;
+    readonly startDeadlineMs: number;
+  };
+  readonly log: Logger;
+  /** Shorter in tests; in production the defaults are the ones that the guarantees state. */
+  readonly recovery?: RecoveryTiming;
+  readonly requestTimeoutMs?: number;
+  readonly onStep?: StepObserver;
+  /** What runs in this process besides submitting. Default: all. */
+  readonly roles?: readonly SystemRole[];
+}
+
+export type SystemRole = 'workers' | 'sweeps';
+
+export interface RecoveryTiming {
+  readonly lease: LeaseTiming;
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
+  /** Default: each sweep's own. */
+  readonly sweepEveryMs?: number;
+}
+
+export interface System {
+  readonly store: Store;
+  readonly queues: Queues;
+  readonly submitter: Submitter;
+  /** Drains within the grace, hands the rest over, then disconnects. */
+  close(): Promise<void>;
+}
+
+/** Twice the second check always sees a lock that ended: a dead worker's attempts go on within 20 s. */
+const DEFAULT_RECOVERY: RecoveryTiming = { lease: DEFAULT_LEASE, lockMs: 10_000, stalledCheckMs: 5_000 };
+/** Shorter than the 30 s that process managers wait before SIGKILL. */
+const DRAIN_GRACE_MS = 20_000;
+
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const { log, deployment, recovery = DEFAULT_RECOVERY, roles = ['workers', 'sweeps'] } = options;
+  const redis = await connectRedis(options.redis.url, {
+    role: 'worker',
+    onError: (error) => log.warn({ err: error }, 'redis connection trouble'),
+  });
+  const closers: (() => Promise<void> | void)[] = [() => redis.disconnect()];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const { warnings } = await checkRedisSafety(redis, options.redis);
+    for (const warning of warnings) log.warn(warning);
+    const store = createStore(redis, deployment, recovery.lease);
+    const queues = createQueues(redis, store.keys);
+    closers.push(store.close, queues.close);
+    const submitter = createSubmitter({ store, queues, nowMs: Date.now });
+    const parts = { store, queues, submitter };
+    if (roles.includes('workers')) await startWorkers(options, recovery, parts, closers);
+    if (roles.includes('sweeps')) {
+      const sweeps = await startSweepWorker(endDeps(options, recovery, parts), {
+        connection: redis,
+        ...(recovery.sweepEveryMs === undefined ? {} : { everyMs: recovery.sweepEveryMs }),
+      });
+      closers.push(sweeps.close);
+    }
+    return { store, queues, submitter, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startWorkers(
+  options: SystemOptions,
+  recovery: RecoveryTiming,
+  parts: SystemParts,
+  closers: (() => Promise<void> | void)[],
+): Promise<void> {
+  const { store, queues } = parts;
+  const { deployment, concurrency, timing, routing, presets } = options;
+  const connection = store.redis;
+  const installId = await store.deployment.installId();
+  const providers = createProviders(store, options.backends, { ...options, installId });
+  closers.push(providers.close);
+
+  const common = {
+    ...endDeps(options, recovery, parts),
+    waitUntilUsable,
+    deployment: { name: deployment, installId },
+    ...(options.onStep ? { onStep: options.onStep } : {}),
+  };
+  const workers: LifecycleWorker[] = [];
+  closers.push(async () => {
+    await Promise.all(workers.map((worker) => worker.close(DRAIN_GRACE_MS)));
+  });
+  for (const provider of providers.all) {
+    const deps: WorkerDeps = { ...common, provider };
+    await queues.byProvider.get(provider.name)?.setGlobalConcurrency(concurrency.perProvider);
+    const perWorker = { connection, concurrency: concurrency.perWorker, ...recovery };
+    workers.push(await startLifecycleWorker(deps, perWorker));
+    const publisher = await startStatusPublisher(deps);
+    closers.push(publisher.close);
+  }
+  await store.deployment.publishSettings({ routing, presets, startDeadlineMs: timing.startDeadlineMs });
+}
+
+type SystemParts = Pick<System, 'store' | 'queues' | 'submitter'>;
+
+/** What both workers and sweeps need. */
+function endDeps({ timing, log }: SystemOptions, recovery: RecoveryTiming, parts: SystemParts) {
+  return { ...parts, timing: { ...timing, lease: recovery.lease }, log, nowMs: Date.now };
+}

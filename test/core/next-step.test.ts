@@ -1,0 +1,396 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Effect, FAILURE_KINDS, type FailureKind, type FailureReport } from '../../src/core/failure.ts';
+import { decideNextStep, type NextStep, type NextStepInput } from '../../src/core/next-step.ts';
+import { OPERATION_KINDS } from '../../src/core/operation.ts';
+import { PROVIDER_NAMES } from '../../src/core/provider-name.ts';
+
+const NOW_MS = 1_000_000;
+const HOLD_MS = 10_000;
+const CLONE_MS = 300_000;
+
+function failure(kind: FailureKind, effect: Effect, retryAfterMs?: number): FailureReport {
+  return { kind, effect, message: kind, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+}
+
+function input(change: Partial<NextStepInput> & Pick<NextStepInput, 'failure'>): NextStepInput {
+  return {
+    kind: 'start',
+    triesHere: 1,
+    remaining: ['morph'],
+    destroyWaits: false,
+    nowMs: NOW_MS,
+    deadlineAtMs: NOW_MS + 600_000,
+    limits: { unknownHoldMs: HOLD_MS, cloneTimeoutMs: CLONE_MS },
+    ...change,
+  };
+}
+
+const TO_MORPH = { step: 'fall_back', to: 'morph', condemn: false } as const;
+const CONDEMN_TO_MORPH = { ...TO_MORPH, condemn: true } as const;
+const giveUp = (code: string, condemn = false) => ({ step: 'give_up', code, condemn }) as NextStep;
+const hold = (delayMs: number): NextStep => ({ step: 'hold', delayMs });
+const retry = (delayMs: number, sameGuest = true): NextStep => ({ step: 'retry', delayMs, sameGuest });
+
+type Row = readonly [string, Partial<NextStepInput> & Pick<NextStepInput, 'failure'>, NextStep];
+
+const unknown = failure('timed_out', 'unknown');
+const creating = failure('still_creating', 'applied');
+const contention = failure('contention', 'none');
+const foreign = failure('foreign_guest', 'none');
+
+describe('a start whose guest may exist', () => {
+  it.each<Row>([
+    ['looks again as soon as the effect is unknown', { failure: unknown }, hold(1000)],
+    ['just before the hold ends', { failure: unknown, holdSinceMs: NOW_MS - HOLD_MS + 1 }, hold(1)],
+    [
+      'less than a look before the hold ends',
+      { failure: unknown, holdSinceMs: NOW_MS - HOLD_MS + 999 },
+      hold(999),
+    ],
+    ['exactly when the hold ends', { failure: unknown, holdSinceMs: NOW_MS - HOLD_MS }, CONDEMN_TO_MORPH],
+    [
+      'when the hold ends with nobody left: goes on looking, for there is nowhere to go',
+      { failure: unknown, holdSinceMs: NOW_MS - HOLD_MS, remaining: [] },
+      hold(1000),
+    ],
+    [
+      'exactly at the deadline with nobody left',
+      { failure: unknown, holdSinceMs: NOW_MS - HOLD_MS, remaining: [], deadlineAtMs: NOW_MS },
+      giveUp('deadline_exceeded', true),
+    ],
+    ['just before the deadline', { failure: unknown, deadlineAtMs: NOW_MS + 1 }, hold(1000)],
+    [
+      'exactly at the deadline',
+      { failure: unknown, deadlineAtMs: NOW_MS },
+      giveUp('deadline_exceeded', true),
+    ],
+    [
+      'just before a clone seen under way is too old',
+      { failure: creating, sentAtMs: NOW_MS - CLONE_MS + 1 },
+      hold(1),
+    ],
+    [
+      'exactly when a clone seen under way is too old',
+      { failure: creating, sentAtMs: NOW_MS - CLONE_MS },
+      CONDEMN_TO_MORPH,
+    ],
+    [
+      'a clone under way long after the hold would have ended',
+      { failure: creating, sentAtMs: NOW_MS - HOLD_MS * 2, holdSinceMs: NOW_MS - HOLD_MS * 2 },
+      hold(1000),
+    ],
+    [
+      'a clone whose sending is not known, by the hold',
+      { failure: creating, holdSinceMs: NOW_MS - CLONE_MS },
+      CONDEMN_TO_MORPH,
+    ],
+    [
+      'a guest that exists behind a lost connection',
+      { failure: failure('unreachable', 'applied') },
+      hold(1000),
+    ],
+    [
+      'a guest that boots and never answers',
+      { failure: failure('never_usable', 'applied') },
+      CONDEMN_TO_MORPH,
+    ],
+    [
+      'a guest whose creation failed half-way',
+      { failure: failure('guest_failed', 'applied') },
+      CONDEMN_TO_MORPH,
+    ],
+    ['a refusal after which nobody knows', { failure: failure('invalid_request', 'unknown') }, hold(1000)],
+    ['with a destroy behind it', { failure: unknown, destroyWaits: true }, giveUp('superseded', true)],
+  ])('%s', (_case, change, step) => {
+    expect(decideNextStep(input(change))).toEqual(step);
+  });
+});
+
+describe('a start that left nothing', () => {
+  it.each<Row>([
+    ['goes on when the provider cannot be reached', { failure: failure('unreachable', 'none') }, TO_MORPH],
+    ['goes on when it is full', { failure: failure('over_capacity', 'none') }, TO_MORPH],
+    ['goes on when our credentials are refused', { failure: failure('unauthorized', 'none') }, TO_MORPH],
+    ['goes on when the template is missing', { failure: failure('source_missing', 'none') }, TO_MORPH],
+    [
+      'takes the next candidate, not the last',
+      { failure: failure('unreachable', 'none'), remaining: ['pve-lxc', 'morph'] },
+      { ...TO_MORPH, to: 'pve-lxc' },
+    ],
+    [
+      'gives up with nobody left',
+      { failure: failure('over_capacity', 'none'), remaining: [] },
+      giveUp('no_provider_available'),
+    ],
+    ['waits for a lock, first time', { failure: contention }, retry(500)],
+    ['waits for a lock, third time', { failure: contention, triesHere: 3 }, retry(2000)],
+    ['goes on after four tries at a lock', { failure: contention, triesHere: 4 }, TO_MORPH],
+    ["keeps the provider's wish", { failure: failure('rate_limited', 'none', 7000) }, retry(7000)],
+    [
+      "keeps the provider's wish up to the cap",
+      { failure: failure('rate_limited', 'none', 60_000) },
+      retry(15_000),
+    ],
+    [
+      'does not come back sooner than its own back-off',
+      { failure: failure('rate_limited', 'none', 100) },
+      retry(500),
+    ],
+    ['goes on after a fault of the provider', { failure: failure('provider_error', 'none') }, TO_MORPH],
+    [
+      'tries a fault of the provider again with nobody left',
+      { failure: failure('provider_error', 'none'), remaining: [] },
+      retry(500),
+    ],
+    ['carries on after a crash', { failure: failure('interrupted', 'none') }, retry(500)],
+    ['takes another guest at once when the place was taken', { failure: foreign }, retry(0, false)],
+    ['goes on when the fourth place was taken too', { failure: foreign, triesHere: 4 }, TO_MORPH],
+    [
+      'just before the deadline goes on',
+      { failure: failure('unreachable', 'none'), deadlineAtMs: NOW_MS + 1 },
+      TO_MORPH,
+    ],
+    [
+      'exactly at the deadline gives up',
+      { failure: failure('unreachable', 'none'), deadlineAtMs: NOW_MS },
+      giveUp('deadline_exceeded'),
+    ],
+    [
+      'retries when the retry begins just before the deadline',
+      { failure: contention, deadlineAtMs: NOW_MS + 501 },
+      retry(500),
+    ],
+    [
+      'goes on when the retry would begin exactly at the deadline',
+      { failure: contention, deadlineAtMs: NOW_MS + 500 },
+      TO_MORPH,
+    ],
+    [
+      'gives up when the retry would begin at the deadline and nobody is left',
+      { failure: contention, deadlineAtMs: NOW_MS + 500, remaining: [] },
+      giveUp('deadline_exceeded'),
+    ],
+    ['gives up for a destroy behind it', { failure: contention, destroyWaits: true }, giveUp('superseded')],
+  ])('%s', (_case, change, step) => {
+    expect(decideNextStep(input(change))).toEqual(step);
+  });
+});
+
+describe('an operation on a guest that is there', () => {
+  it.each<Row>([
+    ['a pause tries again after a lost connection', { kind: 'pause', failure: unknown }, retry(500)],
+    [
+      'a pause tries again whatever failed when its effect is unknown',
+      { kind: 'pause', failure: failure('wrong_state', 'unknown') },
+      retry(500),
+    ],
+    ['a resume tries a fourth time', { kind: 'resume', failure: unknown, triesHere: 4 }, retry(4000)],
+    [
+      'a resume gives up after five tries',
+      { kind: 'resume', failure: unknown, triesHere: 5 },
+      giveUp('provider_failed'),
+    ],
+    ['a destroy goes on after five tries', { kind: 'destroy', failure: unknown, triesHere: 5 }, retry(8000)],
+    [
+      'a destroy goes on after a thousand tries, at the cap',
+      { kind: 'destroy', failure: unknown, triesHere: 1000 },
+      retry(15_000),
+    ],
+    ['a discard goes on too', { kind: 'discard', failure: contention, triesHere: 20 }, retry(15_000)],
+    [
+      'a destroy retries just before its deadline',
+      { kind: 'destroy', failure: unknown, deadlineAtMs: NOW_MS + 501 },
+      retry(500),
+    ],
+    [
+      'a destroy gives up when the retry would begin exactly at its deadline',
+      { kind: 'destroy', failure: unknown, deadlineAtMs: NOW_MS + 500 },
+      giveUp('deadline_exceeded'),
+    ],
+    [
+      'a stuck guest is told as such',
+      { kind: 'destroy', failure: failure('stuck', 'none') },
+      giveUp('sandbox_stuck'),
+    ],
+    [
+      'lost memory is told as such',
+      { kind: 'resume', failure: failure('memory_lost', 'none') },
+      giveUp('memory_lost'),
+    ],
+    [
+      'a pause that cannot keep memory is told as such',
+      { kind: 'pause', failure: failure('unsupported', 'none') },
+      giveUp('ram_snapshot_unsupported'),
+    ],
+    [
+      'a guest that is gone is told as such',
+      { kind: 'resume', failure: failure('not_found', 'none') },
+      giveUp('sandbox_lost'),
+    ],
+    [
+      'a resume without room fails',
+      { kind: 'resume', failure: failure('over_capacity', 'none') },
+      giveUp('provider_failed'),
+    ],
+    [
+      "somebody else's guest is left alone",
+      { kind: 'destroy', failure: failure('foreign_guest', 'none') },
+      giveUp('provider_failed'),
+    ],
+  ])('%s', (_case, change, step) => {
+    expect(decideNextStep(input(change))).toEqual(step);
+  });
+});
+
+const failures: fc.Arbitrary<FailureReport> = fc.record(
+  {
+    kind: fc.constantFrom(...FAILURE_KINDS),
+    effect: fc.constantFrom<Effect>('none', 'unknown', 'applied'),
+    message: fc.constant('it failed'),
+    retryAfterMs: fc.nat({ max: 100_000 }),
+  },
+  { requiredKeys: ['kind', 'effect', 'message'] },
+);
+
+const inputs: fc.Arbitrary<NextStepInput> = fc.record(
+  {
+    kind: fc.constantFrom(...OPERATION_KINDS),
+    failure: failures,
+    triesHere: fc.integer({ min: 1, max: 50 }),
+    remaining: fc.subarray([...PROVIDER_NAMES]),
+    sentAtMs: fc.integer({ min: NOW_MS - 2 * CLONE_MS, max: NOW_MS }),
+    holdSinceMs: fc.integer({ min: NOW_MS - 2 * HOLD_MS, max: NOW_MS }),
+    destroyWaits: fc.boolean(),
+    nowMs: fc.constant(NOW_MS),
+    deadlineAtMs: fc.integer({ min: NOW_MS - 1000, max: NOW_MS + 30_000 }),
+    limits: fc.constant({ unknownHoldMs: HOLD_MS, cloneTimeoutMs: CLONE_MS }),
+  },
+  {
+    requiredKeys: [
+      'kind',
+      'failure',
+      'triesHere',
+      'remaining',
+      'destroyWaits',
+      'nowMs',
+      'deadlineAtMs',
+      'limits',
+    ],
+  },
+);
+
+/** Many more than the default hundred: the decisions have narrow corners and cost nothing. */
+const MANY = { numRuns: 5_000 };
+
+describe('whatever failed', () => {
+  it('a start leaves a guest that may exist only by condemning it, and condemns no other', () => {
+    fc.assert(
+      fc.property(inputs, (given) => {
+        const next = decideNextStep({ ...given, kind: 'start' });
+        if (next.step === 'fall_back' || next.step === 'give_up') {
+          expect(next.condemn).toBe(given.failure.effect !== 'none');
+        }
+      }),
+      MANY,
+    );
+  });
+
+  it('a start tries anew only when nothing can have been left', () => {
+    fc.assert(
+      fc.property(inputs, (given) => {
+        const next = decideNextStep({ ...given, kind: 'start' });
+        if (next.step === 'retry') expect(given.failure.effect).toBe('none');
+      }),
+      MANY,
+    );
+  });
+
+  it('nothing new begins at the deadline or after it', () => {
+    fc.assert(
+      fc.property(inputs, (given) => {
+        const next = decideNextStep(given);
+        if (next.step === 'fall_back') expect(NOW_MS).toBeLessThan(given.deadlineAtMs);
+        if (next.step === 'retry') expect(NOW_MS + next.delayMs).toBeLessThan(given.deadlineAtMs);
+        if (next.step === 'hold') expect(NOW_MS).toBeLessThan(given.deadlineAtMs);
+      }),
+      MANY,
+    );
+  });
+
+  it('a start does not give up while there is time and a candidate, unless a destroy waits', () => {
+    fc.assert(
+      fc.property(inputs, (given) => {
+        fc.pre(given.nowMs < given.deadlineAtMs && given.remaining.length > 0 && !given.destroyWaits);
+        expect(decideNextStep({ ...given, kind: 'start' }).step).not.toBe('give_up');
+      }),
+      MANY,
+    );
+  });
+
+  it('only a start changes provider, holds or condemns', () => {
+    fc.assert(
+      fc.property(inputs, (given) => {
+        fc.pre(given.kind !== 'start');
+        const next = decideNextStep(given);
+        expect(['retry', 'give_up']).toContain(next.step);
+        if (next.step === 'give_up') expect(next.condemn).toBe(false);
+      }),
+      MANY,
+    );
+  });
+
+  it('a start behind which a destroy waits ends at once', () => {
+    fc.assert(
+      fc.property(inputs, (given) => {
+        const next = decideNextStep({ ...given, kind: 'start', destroyWaits: true });
+        expect(next).toMatchObject({ step: 'give_up', code: 'superseded' });
+      }),
+    );
+  });
+
+  it('an operation ends in bounded steps, soon after its deadline, and tries no provider twice', () => {
+    const endless = fc.infiniteStream(failures);
+    fc.assert(
+      fc.property(fc.constantFrom(...OPERATION_KINDS), endless, (kind, stream) => {
+        const { steps, endedAtMs, tried, deadlineAtMs } = carryOut(kind, stream);
+        // 60 s: at most one look a second, and a few tries per provider without delay.
+        expect(steps).toBeLessThan(60 + 4 * PROVIDER_NAMES.length * 10);
+        // A hold looks once more after the deadline.
+        expect(endedAtMs).toBeLessThan(deadlineAtMs + 1_000);
+        expect(new Set(tried).size).toBe(tried.length);
+      }),
+    );
+  });
+});
+
+/** Applies decisions one after the other, as `run-attempt` does, each attempt failing at once. */
+function carryOut(kind: NextStepInput['kind'], failuresToCome: Iterator<FailureReport>) {
+  const deadlineAtMs = NOW_MS + 60_000;
+  let [remaining, nowMs, triesHere, steps] = [
+    ['pve-lxc', 'morph'] as NextStepInput['remaining'],
+    NOW_MS,
+    1,
+    0,
+  ];
+  let holdSinceMs: number | undefined;
+  const tried = ['pve-vm'];
+  for (; steps < 1_000; steps += 1) {
+    const next = decideNextStep({
+      ...input({ failure: failuresToCome.next().value, kind, triesHere, remaining, nowMs, deadlineAtMs }),
+      ...(holdSinceMs !== undefined && { holdSinceMs }),
+    });
+    if (next.step === 'give_up') break;
+    if (next.step === 'hold') holdSinceMs ??= nowMs;
+    else holdSinceMs = undefined;
+    if (next.step === 'fall_back') {
+      tried.push(next.to);
+      remaining = remaining.filter((provider) => provider !== next.to);
+      triesHere = 1;
+    } else {
+      nowMs += next.delayMs;
+      triesHere += next.step === 'retry' ? 1 : 0;
+    }
+  }
+  return { steps, endedAtMs: nowMs, tried, deadlineAtMs };
+}

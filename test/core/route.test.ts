@@ -1,0 +1,463 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PROVIDER_NAMES, type ProviderName } from '../../src/core/provider-name.ts';
+import { type ProviderStatus, planRoute, type RouteInput, type RoutingPolicy } from '../../src/core/route.ts';
+import { type Sources, type StartRequest, WORKLOAD_TYPES } from '../../src/core/start-request.ts';
+
+const SOURCES: Sources = {
+  'pve-vm': { templates: [{ vmid: 9000, expectedName: 'template-vm' }] },
+  'pve-lxc': { templates: [{ vmid: 9100, expectedName: 'template-ct' }] },
+  morph: { snapshotId: 'snapshot_1' },
+};
+
+function status(provider: ProviderName, change: Partial<ProviderStatus> = {}): ProviderStatus {
+  return {
+    provider,
+    preservesRam: provider !== 'pve-lxc',
+    failureDomain: provider === 'morph' ? 'morph' : 'pve',
+    simulated: true,
+    healthy: true,
+    detail: 'well',
+    breaker: 'closed',
+    publishedAtMs: 0,
+    ...change,
+  };
+}
+
+interface Case {
+  readonly request?: Partial<StartRequest>;
+  readonly policy?: Partial<RoutingPolicy>;
+  readonly statuses?: readonly ProviderStatus[];
+  readonly sources?: Sources;
+  readonly sandboxId?: string;
+}
+
+const ALL = [status('pve-vm'), status('pve-lxc'), status('morph')];
+const VM_AND_MORPH = [status('pve-vm'), status('morph')];
+
+function route({ request, policy, statuses = ALL, sources = SOURCES, sandboxId = 'sb-1' }: Case) {
+  const input: RouteInput = {
+    request: {
+      requiresRamSnapshot: false,
+      allowFallback: true,
+      metadata: {},
+      onExpiry: 'pause',
+      protected: false,
+      ...request,
+    },
+    sources,
+    sandboxId,
+    policy: { primary: 'pve-vm', fallbacks: ['morph'], byWorkload: {}, ...policy },
+    statuses,
+  };
+  return planRoute(input);
+}
+
+describe('the order', () => {
+  it.each<[string, Case, readonly ProviderName[]]>([
+    ['primary, then fallbacks', {}, ['pve-vm', 'morph']],
+    [
+      'fallbacks in their own order',
+      { policy: { fallbacks: ['morph', 'pve-lxc'] } },
+      ['pve-vm', 'morph', 'pve-lxc'],
+    ],
+    ['primary alone without fallbacks', { policy: { fallbacks: [] } }, ['pve-vm']],
+    [
+      'a preference before everything',
+      { request: { preferredProvider: 'pve-lxc' } },
+      ['pve-lxc', 'pve-vm', 'morph'],
+    ],
+    [
+      'a preference, then the workload route, then primary, then fallbacks',
+      {
+        request: { preferredProvider: 'pve-lxc', workloadType: 'prod' },
+        policy: { byWorkload: { prod: 'morph' }, fallbacks: [] },
+      },
+      ['pve-lxc', 'morph', 'pve-vm'],
+    ],
+    [
+      'a workload route before the primary',
+      { request: { workloadType: 'prod' }, policy: { byWorkload: { prod: 'morph' } } },
+      ['morph', 'pve-vm'],
+    ],
+    [
+      'no workload route of another workload',
+      { request: { workloadType: 'dev' }, policy: { byWorkload: { prod: 'morph' } } },
+      ['pve-vm', 'morph'],
+    ],
+    [
+      'no workload route without a workload',
+      { policy: { byWorkload: { prod: 'morph' } } },
+      ['pve-vm', 'morph'],
+    ],
+    [
+      'a preference for the primary changes nothing',
+      { request: { preferredProvider: 'pve-vm' } },
+      ['pve-vm', 'morph'],
+    ],
+    [
+      'each name once',
+      { request: { preferredProvider: 'morph' }, policy: { fallbacks: ['morph', 'pve-vm', 'morph'] } },
+      ['morph', 'pve-vm'],
+    ],
+    [
+      'a rollout in place of the primary',
+      {
+        policy: {
+          rollout: { weights: [{ provider: 'morph', weight: 1 }], key: 'sandbox' },
+          fallbacks: ['pve-lxc'],
+        },
+      },
+      ['morph', 'pve-lxc'],
+    ],
+    [
+      'a rollout that gives nobody a share leaves the primary',
+      { policy: { rollout: { weights: [{ provider: 'morph', weight: 0 }], key: 'sandbox' }, fallbacks: [] } },
+      ['pve-vm'],
+    ],
+  ])('%s', (_case, given, candidates) => {
+    expect(route(given)).toEqual({ candidates, leftOut: [] });
+  });
+
+  it.each(WORKLOAD_TYPES)('the route of %s is its own', (workloadType) => {
+    const given = { request: { workloadType }, policy: { byWorkload: { [workloadType]: 'morph' } } } as const;
+    expect(route(given).candidates[0]).toBe('morph');
+  });
+});
+
+describe('where both Proxmox kinds are enabled, the workload picks the kind of the primary', () => {
+  const PRIMARIES = ['pve-vm', 'pve-lxc'] as const;
+  it.each<[string, Partial<StartRequest>, ProviderName | 'the primary']>([
+    ['dev', { workloadType: 'dev' }, 'the primary'],
+    ['prod', { workloadType: 'prod' }, 'the primary'],
+    ['no workload', {}, 'the primary'],
+    ['long-running', { workloadType: 'long-running' }, 'pve-vm'],
+    ['ephemeral', { workloadType: 'ephemeral' }, 'pve-lxc'],
+    ['quick-task', { workloadType: 'quick-task' }, 'pve-lxc'],
+    ['a need of RAM', { requiresRamSnapshot: true }, 'pve-vm'],
+    ['ephemeral with a need of RAM', { workloadType: 'ephemeral', requiresRamSnapshot: true }, 'pve-vm'],
+  ])('%s', (_case, request, kind) => {
+    for (const primary of PRIMARIES) {
+      const expected = kind === 'the primary' ? primary : kind;
+      expect(route({ request, policy: { primary } }).candidates[0]).toBe(expected);
+      const rollout = { weights: [{ provider: primary, weight: 1 }], key: 'sandbox' } as const;
+      expect(route({ request, policy: { primary: 'morph', rollout } }).candidates[0]).toBe(expected);
+    }
+  });
+
+  it('but not with one kind only', () => {
+    const given = { request: { workloadType: 'ephemeral' }, statuses: VM_AND_MORPH } as const;
+    expect(route(given).candidates).toEqual(['pve-vm', 'morph']);
+  });
+
+  it('and never for a name that was given for this start, this workload or as a fallback', () => {
+    const request = { workloadType: 'ephemeral', preferredProvider: 'pve-vm' } as const;
+    expect(route({ request }).candidates[0]).toBe('pve-vm');
+    const workload = {
+      request: { workloadType: 'ephemeral' },
+      policy: { byWorkload: { ephemeral: 'pve-vm' } },
+    } as const;
+    expect(route(workload).candidates[0]).toBe('pve-vm');
+    const fallback = {
+      request: { workloadType: 'ephemeral' },
+      policy: { primary: 'morph', fallbacks: ['pve-vm'] },
+    } as const;
+    expect(route(fallback).candidates).toEqual(['morph', 'pve-vm']);
+  });
+
+  it('and not when the primary is no Proxmox', () => {
+    const given = {
+      request: { workloadType: 'ephemeral' },
+      policy: { primary: 'morph', fallbacks: [] },
+    } as const;
+    expect(route(given).candidates).toEqual(['morph']);
+  });
+});
+
+describe('a filter removes a candidate and says why', () => {
+  const { 'pve-vm': _, ...withoutVm } = SOURCES;
+  it.each<[string, Case, string]>([
+    ['not enabled', { statuses: [status('morph')] }, 'not enabled: no worker serves it'],
+    ['no source', { sources: withoutVm, statuses: VM_AND_MORPH }, 'the preset has no source for it'],
+    [
+      'RAM need unmet',
+      {
+        request: { requiresRamSnapshot: true },
+        statuses: [status('pve-vm', { preservesRam: false }), status('morph')],
+      },
+      'it cannot keep memory',
+    ],
+    [
+      'over capacity',
+      { statuses: [status('pve-vm', { overCapacity: 'pve1 has 2 GiB left' }), status('morph')] },
+      'over capacity: pve1 has 2 GiB left',
+    ],
+  ])('%s', (_case, given, reason) => {
+    expect(route(given)).toEqual({ candidates: ['morph'], leftOut: [{ provider: 'pve-vm', reason }] });
+  });
+
+  it('a container is fit for whoever does not need memory', () => {
+    const given = { request: { preferredProvider: 'pve-lxc' }, policy: { fallbacks: [] } } as const;
+    expect(route(given).candidates[0]).toBe('pve-lxc');
+    const needing = {
+      ...given,
+      request: { preferredProvider: 'pve-lxc', requiresRamSnapshot: true },
+    } as const;
+    expect(route(needing)).toEqual({
+      candidates: ['pve-vm'],
+      leftOut: [{ provider: 'pve-lxc', reason: 'it cannot keep memory' }],
+    });
+  });
+
+  it('an unhealthy provider is no reason by itself: its breaker decides', () => {
+    const statuses = [status('pve-vm', { healthy: false }), status('morph')];
+    expect(route({ statuses })).toEqual({ candidates: ['pve-vm', 'morph'], leftOut: [] });
+  });
+
+  it('with everybody removed there is no candidate, and each has its reason', () => {
+    const { candidates, leftOut } = route({ statuses: [] });
+    expect(candidates).toEqual([]);
+    expect(leftOut.map(({ provider }) => provider)).toEqual(['pve-vm', 'morph']);
+  });
+});
+
+describe('an open breaker', () => {
+  const open = (provider: ProviderName) => status(provider, { breaker: 'open' });
+  const reason = 'its breaker is open: tried last';
+
+  it.each<[string, Case, readonly ProviderName[], readonly ProviderName[]]>([
+    [
+      'moves a candidate behind a closed one',
+      { statuses: [open('pve-vm'), status('morph')] },
+      ['morph', 'pve-vm'],
+      ['pve-vm'],
+    ],
+    [
+      'leaves the order where all are open',
+      { statuses: [open('pve-vm'), open('morph')] },
+      ['pve-vm', 'morph'],
+      ['pve-vm', 'morph'],
+    ],
+    [
+      'keeps the order among the closed and among the open',
+      {
+        request: { preferredProvider: 'pve-lxc' },
+        statuses: [open('pve-vm'), open('pve-lxc'), status('morph')],
+      },
+      ['morph', 'pve-lxc', 'pve-vm'],
+      ['pve-lxc', 'pve-vm'],
+    ],
+    [
+      'does not remove the only one that is allowed',
+      {
+        request: { allowFallback: false },
+        statuses: [open('pve-vm'), status('morph')],
+        policy: { fallbacks: [] },
+      },
+      ['pve-vm'],
+      ['pve-vm'],
+    ],
+  ])('%s', (_case, given, candidates, moved) => {
+    expect(route(given)).toEqual({ candidates, leftOut: moved.map((provider) => ({ provider, reason })) });
+  });
+
+  it('does not bring back a candidate that a filter removed', () => {
+    const statuses = [status('pve-vm', { breaker: 'open', overCapacity: 'full' }), status('morph')];
+    expect(route({ statuses })).toEqual({
+      candidates: ['morph'],
+      leftOut: [{ provider: 'pve-vm', reason: 'over capacity: full' }],
+    });
+  });
+});
+
+describe('allowFallback: false', () => {
+  const reason = 'allowFallback is false and it is not the first choice';
+
+  it.each<[string, Case, ProviderName]>([
+    ['leaves the preference', { request: { preferredProvider: 'morph' } }, 'morph'],
+    [
+      'leaves the workload route',
+      { request: { workloadType: 'prod' }, policy: { byWorkload: { prod: 'morph' } } },
+      'morph',
+    ],
+    ['leaves the primary', {}, 'pve-vm'],
+  ])('%s', (_case, given, first) => {
+    const { candidates, leftOut } = route({ ...given, request: { ...given.request, allowFallback: false } });
+    expect(candidates).toEqual([first]);
+    expect(leftOut).toEqual([{ provider: first === 'morph' ? 'pve-vm' : 'morph', reason }]);
+  });
+
+  it('leaves the first name even where a filter removes it: then there is none', () => {
+    expect(route({ request: { allowFallback: false }, statuses: [status('morph')] })).toEqual({
+      candidates: [],
+      leftOut: [
+        { provider: 'morph', reason },
+        { provider: 'pve-vm', reason: 'not enabled: no worker serves it' },
+      ],
+    });
+  });
+});
+
+describe('a rollout', () => {
+  type Weights = NonNullable<RoutingPolicy['rollout']>['weights'];
+  type Key = NonNullable<RoutingPolicy['rollout']>['key'];
+
+  function pick(
+    weights: Weights,
+    { key = 'sandbox', ...rest }: Pick<Case, 'request' | 'sandboxId'> & { key?: Key },
+  ) {
+    return route({
+      ...rest,
+      policy: { fallbacks: [], rollout: { weights, key } },
+      statuses: VM_AND_MORPH.concat(status('pve-lxc')),
+    }).candidates[0];
+  }
+
+  const split = (vm: number, morph: number): Weights => [
+    { provider: 'pve-vm', weight: vm },
+    { provider: 'morph', weight: morph },
+  ];
+
+  it.each([
+    [20, 80],
+    [50, 50],
+    [80, 20],
+  ])('of %i to %i gives similar ids their shares', (vm, morph) => {
+    const picks = Array.from({ length: 5_000 }, (_, index) =>
+      pick(split(vm, morph), { sandboxId: `sb-${index}` }),
+    );
+    const share = (100 * picks.filter((provider) => provider === 'pve-vm').length) / picks.length;
+    expect(Math.abs(share - vm)).toBeLessThan(2.5);
+  });
+
+  it('of 0 gives nobody, of everything gives everybody', () => {
+    fc.assert(
+      fc.property(fc.string(), (sandboxId) => {
+        expect(pick(split(0, 7), { sandboxId })).toBe('morph');
+        expect(pick(split(7, 0), { sandboxId })).toBe('pve-vm');
+      }),
+    );
+  });
+
+  it.each<[Key, Partial<StartRequest>]>([
+    ['user', { userId: 'ann' }],
+    ['team', { teamId: 'red' }],
+  ])('keyed by %s keeps all sandboxes of one together, and spreads different ones', (key, request) => {
+    const picksOf = (owner: Partial<StartRequest>) =>
+      new Set(
+        Array.from({ length: 50 }, (_, index) =>
+          pick(split(50, 50), { key, request: owner, sandboxId: `sb-${index}` }),
+        ),
+      );
+    expect(picksOf(request).size).toBe(1);
+    const [field] = Object.keys(request);
+    const owners = Array.from({ length: 50 }, (_, index) => ({ [String(field)]: `owner-${index}` }));
+    expect(new Set(owners.flatMap((owner) => [...picksOf(owner)])).size).toBe(2);
+  });
+
+  it('keyed by a user or team that is not named goes by sandbox', () => {
+    for (const key of ['user', 'team'] as const) {
+      for (let index = 0; index < 20; index += 1) {
+        const sandboxId = `sb-${index}`;
+        expect(pick(split(50, 50), { key, sandboxId })).toBe(pick(split(50, 50), { sandboxId }));
+      }
+    }
+  });
+
+  it('never moves a key away from a provider whose weight is raised', () => {
+    const weights = fc.array(fc.integer({ min: 0, max: 100 }), { minLength: 3, maxLength: 3 });
+    const order = fc.shuffledSubarray([...PROVIDER_NAMES], { minLength: 3 });
+    fc.assert(
+      fc.property(
+        weights,
+        order,
+        fc.nat({ max: 2 }),
+        fc.nat({ max: 100 }),
+        fc.string(),
+        (before, names, raised, by, sandboxId) => {
+          const of = (values: readonly number[]): Weights =>
+            names.map((provider, index) => ({ provider, weight: values[index] ?? 0 }));
+          const after = before.map((weight, index) => (index === raised ? weight + by : weight));
+          fc.pre(before.some((weight) => weight > 0));
+          const first = pick(of(before), { sandboxId });
+          const then = pick(of(after), { sandboxId });
+          if (first === names[raised]) expect(then).toBe(first);
+        },
+      ),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('moves keys only towards the provider whose weight is raised, where there are two', () => {
+    const weight = fc.integer({ min: 1, max: 100 });
+    fc.assert(
+      fc.property(weight, weight, fc.nat({ max: 100 }), fc.string(), (vm, morph, by, sandboxId) => {
+        const first = pick(split(vm, morph), { sandboxId });
+        expect([first, 'pve-vm']).toContain(pick(split(vm + by, morph), { sandboxId }));
+        expect([first, 'morph']).toContain(pick(split(vm, morph + by), { sandboxId }));
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+});
+
+describe('any route', () => {
+  const name = fc.constantFrom(...PROVIDER_NAMES);
+  const statuses = fc
+    .uniqueArray(name)
+    .chain((names) =>
+      fc.tuple(
+        ...names.map((provider) =>
+          fc
+            .record({ breaker: fc.constantFrom('open' as const, 'closed' as const), full: fc.boolean() })
+            .map(({ breaker, full }) => status(provider, { breaker, ...(full && { overCapacity: 'full' }) })),
+        ),
+      ),
+    );
+  const cases = fc.record({
+    request: fc.record(
+      {
+        preferredProvider: name,
+        workloadType: fc.constantFrom(...WORKLOAD_TYPES),
+        requiresRamSnapshot: fc.boolean(),
+        allowFallback: fc.boolean(),
+      },
+      { requiredKeys: ['requiresRamSnapshot', 'allowFallback'] },
+    ),
+    policy: fc.record({
+      primary: name,
+      fallbacks: fc.array(name, { maxLength: 4 }),
+      byWorkload: fc.dictionary(fc.constantFrom(...WORKLOAD_TYPES), name),
+    }),
+    statuses,
+  });
+
+  it('holds each candidate once, only fit ones, open breakers last, and explains all the others it named', () => {
+    fc.assert(
+      fc.property(cases, (given) => {
+        const { candidates, leftOut } = route(given);
+        expect(new Set(candidates).size).toBe(candidates.length);
+        const of = (provider: ProviderName) =>
+          given.statuses.find((candidate) => candidate.provider === provider);
+        for (const provider of candidates) {
+          expect(of(provider)?.overCapacity).toBeUndefined();
+          if (given.request.requiresRamSnapshot) expect(of(provider)?.preservesRam).toBe(true);
+        }
+        const breakers = candidates.map((provider) => of(provider)?.breaker);
+        expect(breakers).toEqual([...breakers].sort());
+        const named = new Set([
+          given.request.preferredProvider ?? given.policy.primary,
+          ...given.policy.fallbacks,
+        ]);
+        const explained = new Set([...candidates, ...leftOut.map(({ provider }) => provider)]);
+        const workloadPicksKind = !given.request.preferredProvider;
+        for (const provider of named) {
+          if (workloadPicksKind && provider === given.policy.primary) continue;
+          expect(explained).toContain(provider);
+        }
+        if (!given.request.allowFallback) expect(candidates.length).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

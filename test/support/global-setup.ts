@@ -1,0 +1,21 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { ensureRedisBinary } from '../../src/platform/redis-binary.ts';
+import { startRedisServer } from '../../src/platform/redis-server.ts';
+
+/** One Redis for the whole run, with a data folder that goes with it. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const binary = await ensureRedisBinary({
+    path: process.env.PATH ?? '',
+    print: (line) => process.stderr.write(`${line}\n`),
+  });
+  const dataDir = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-redis-'));
+  const server = await startRedisServer({ binary, dataDir, appendOnly: true });
+  project.provide('redisUrl', server.url);
+  return async () => {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,102 @@
+/** A whole system for tests: real Redis, real workers in this process, simulators over real HTTP. */
+import { randomBytes } from 'node:crypto';
+import { pino } from 'pino';
+import type { RoutingPolicy } from '../../src/core/route.ts';
+import type { Preset } from '../../src/core/start-request.ts';
+import {
+  type Backends,
+  type LocalSimulators,
+  simulatedBackends,
+  startLocalSimulators,
+} from '../../src/main/backends.ts';
+import { type RecoveryTiming, type System, type SystemOptions, startSystem } from '../../src/main/system.ts';
+import { loadConfig } from '../../src/platform/config.ts';
+import { createProducer, type RedisProducer } from '../../src/producers/redis-producer.ts';
+import { sharedRedisUrl } from './redis.ts';
+
+/** The same mechanisms as in production, about ten times as fast. */
+export const FAST_RECOVERY: RecoveryTiming = {
+  lease: { leaseMs: 1_000, sendDeadlineMs: 300 },
+  lockMs: 1_000,
+  stalledCheckMs: 500,
+  sweepEveryMs: 250,
+};
+
+export const PRESET = '4vcpu_8gb_32gb';
+
+const LATENCY = {
+  pve: { cloneMs: 60, startMs: 60, suspendMs: 80, resumeMs: 50, stopMs: 20, destroyMs: 20, servicesMs: 30 },
+  morph: { startMs: 50, pauseMs: 50, resumeMs: 30, servicesMs: 20 },
+};
+
+export interface TestSystemOptions {
+  /** Workers in this process; false when the test starts processes of its own. */
+  readonly workers?: boolean;
+  readonly routing?: RoutingPolicy;
+  readonly timing?: Partial<SystemOptions['timing']>;
+  readonly recovery?: RecoveryTiming;
+  readonly latency?: Partial<typeof LATENCY>;
+  readonly redisUrl?: string;
+  readonly onStep?: SystemOptions['onStep'];
+}
+
+export interface TestSystem {
+  readonly simulators: LocalSimulators;
+  readonly options: SystemOptions;
+  readonly system: System;
+  readonly producer: RedisProducer;
+  /** Living guests at the simulated Proxmox, templates left out. */
+  readonly vms: () => ReturnType<LocalSimulators['pve']['inventory']>['guests'];
+  readonly instances: () => ReturnType<LocalSimulators['morph']['inventory']>['instances'];
+  close(): Promise<void>;
+}
+
+export async function startTestSystem(test: TestSystemOptions = {}): Promise<TestSystem> {
+  const config = loadConfig({});
+  const presets: readonly Preset[] = config.presets;
+  const latency = { ...LATENCY, ...test.latency };
+  const simulators = await startLocalSimulators(config, { latency });
+  const backends: Backends = simulatedBackends(simulators);
+  const options: SystemOptions = {
+    redis: { url: test.redisUrl ?? sharedRedisUrl(), durability: 'managed' },
+    deployment: `test-${randomBytes(6).toString('hex')}`,
+    backends,
+    routing: test.routing ?? { primary: 'pve-vm', fallbacks: ['morph'], byWorkload: {} },
+    presets,
+    concurrency: { perWorker: 16, perProvider: 64 },
+    timing: {
+      unknownHoldMs: 1_000,
+      cloneTimeoutMs: 20_000,
+      usableTimeoutMs: 5_000,
+      startDeadlineMs: 60_000,
+      ...test.timing,
+    },
+    log: pino({ level: process.env.TEST_LOG ?? 'silent' }),
+    recovery: test.recovery ?? FAST_RECOVERY,
+    requestTimeoutMs: 2_000,
+    ...(test.onStep ? { onStep: test.onStep } : {}),
+  };
+  const system = await startSystem({
+    ...options,
+    roles: test.workers === false ? [] : ['workers', 'sweeps'],
+  });
+  return {
+    simulators,
+    options,
+    system,
+    producer: createProducer(system.store, system.submitter),
+    vms: () => simulators.pve.inventory().guests.filter((guest) => !guest.template),
+    instances: () => simulators.morph.inventory().instances,
+    async close() {
+      await system.close();
+      await simulators.close();
+    },
+  };
+}
+
+/** The counter that a simulated guest keeps in its memory. */
+export async function readCounter(url: string | undefined): Promise<number> {
+  if (url === undefined) throw new Error('the sandbox has no such endpoint');
+  const reply = await fetch(url);
+  return ((await reply.json()) as { counter: number }).counter;
+}
