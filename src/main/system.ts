@@ -85,7 +85,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     if (roles.includes('workers')) await startWorkers(options, recovery, parts, closers);
     if (roles.includes('sweeps')) {
       const sweeps = await startSweepWorker(endDeps(options, recovery, parts), {
-        connection: redis,
         ...(recovery.sweepEveryMs === undefined ? {} : { everyMs: recovery.sweepEveryMs }),
       });
       closers.push(sweeps.close);
@@ -105,7 +104,6 @@ async function startWorkers(
 ): Promise<void> {
   const { store, queues } = parts;
   const { deployment, concurrency, timing, routing, presets } = options;
-  const connection = store.redis;
   const installId = await store.deployment.installId();
   const providers = createProviders(store, options.backends, { ...options, installId });
   closers.push(providers.close);
@@ -123,7 +121,7 @@ async function startWorkers(
   for (const provider of providers.all) {
     const deps: WorkerDeps = { ...common, provider };
     await queues.byProvider.get(provider.name)?.setGlobalConcurrency(concurrency.perProvider);
-    const perWorker = { connection, concurrency: concurrency.perWorker, ...recovery };
+    const perWorker = { concurrency: concurrency.perWorker, ...recovery };
     workers.push(await startLifecycleWorker(deps, perWorker));
     const publisher = await startStatusPublisher(deps);
     closers.push(publisher.close);

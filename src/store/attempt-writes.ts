@@ -1,63 +1,20 @@
 /**
- * What the holder of a claim writes, each in one fenced transaction: the intent before anything is sent, the
- * one-shot send permit, what was created, the hold, the next attempt, the settlement. Every end of an attempt
- * says in the same write what becomes of its guest, so that none is left that nobody answers for.
+ * What the holder of a claim writes while its attempt runs: the intent before anything is sent, the one-shot
+ * send permit, what was created, the hold. How attempts end is in `attempt-endings.ts`.
  */
-import type { FailureReport } from '../core/failure.ts';
 import type { Guest, GuestIntent, GuestRef } from '../core/guest.ts';
-import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '../core/operation.ts';
-import type { ProviderName } from '../core/provider-name.ts';
-import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandbox.ts';
-import { type Claim, subjectKeyOf } from './claims.ts';
-import { endSandbox } from './ending.ts';
-import { emit } from './events.ts';
-import { GUEST_RETENTION_MS, type Keys, RETENTION_MS } from './keys.ts';
+import { type NextAttempt, openNextAttempt, type Settlement, settle } from './attempt-endings.ts';
+import { attemptField, guestIdOf, release } from './attempt-fields.ts';
+import type { Claim } from './claims.ts';
+import type { Keys } from './keys.ts';
 import { SCHEMA_VERSION } from './records.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
-import type { Transaction } from './transaction.ts';
 
-/** A VMID whose guest was proved gone rests this long: somebody may still hold its name in a cache. */
-export const VMID_COOL_DOWN_MS = 10 * 60_000;
-
-/** What becomes of an attempt's guest when the attempt ends. */
-export type GuestFate =
-  /** The next attempt carries it on and looks before it sends. */
-  | 'carry'
-  /** The same, and its create certainly had no effect: the send permit is given back. */
-  | 'carry_unsent'
-  /** The sandbox runs in it. */
-  | 'keep'
-  /** It may exist: to be destroyed on sight of its marker. */
-  | 'condemn'
-  /** A person has to free it. */
-  | 'stuck'
-  /** Proved absent, or never asked for. */
-  | 'gone';
-
-export interface NextAttempt {
-  readonly provider: ProviderName;
-  readonly outcome: Extract<AttemptOutcome, 'failed' | 'interrupted'>;
-  readonly failure: FailureReport;
+export interface Hold {
+  /** When the attempt first held. */
+  readonly sinceMs: number;
   readonly delayMs: number;
-  readonly guestFate: GuestFate;
-}
-
-export interface Settlement {
-  readonly operation: {
-    readonly state: Extract<OperationState, 'succeeded' | 'failed' | 'superseded'>;
-    readonly failure?: OperationFailure;
-    readonly memoryKept?: boolean;
-  };
-  /** The failure of this attempt, when it failed. */
-  readonly attemptFailure?: FailureReport;
-  readonly sandbox?: {
-    readonly state: SandboxState;
-    readonly cause: string;
-    readonly placement?: SandboxPlacement;
-    readonly preservesRam?: boolean;
-    readonly remediation?: string;
-  };
-  readonly guestFate: GuestFate;
+  readonly nowMs: number;
 }
 
 export interface AttemptWrites {
@@ -66,10 +23,7 @@ export interface AttemptWrites {
   takeSendPermit(claim: Claim, guestId: string, nowMs: number): Promise<boolean>;
   recordCreated(claim: Claim, ref: GuestRef, task: string | undefined): Promise<void>;
   /** Keeps the attempt open and releases the claim; the attempt's job comes back after `delayMs`. */
-  hold(
-    claim: Claim,
-    hold: { readonly sinceMs: number; readonly delayMs: number; readonly nowMs: number },
-  ): Promise<void>;
+  hold(claim: Claim, hold: Hold): Promise<void>;
   /** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number. */
   openNextAttempt(claim: Claim, next: NextAttempt, nowMs: number): Promise<number>;
   /** Settles the operation and releases the claim. Returns the operation that is now first in line, if any. */
@@ -78,248 +32,67 @@ export interface AttemptWrites {
 
 export function createAttemptWrites(keys: Keys): AttemptWrites {
   return {
-    async recordIntent(claim, intent, nowMs) {
-      const { operation, attempt } = claim;
-      const guest: Guest = {
-        id: intent.guestId,
-        sandboxId: operation.sandboxId,
-        state: 'creating',
-        provider: intent.provider,
-        intent,
-        createdByOperation: operation.id,
-      };
-      const transaction = claim
-        .begin()
-        .guardAbsent(keys.guest(guest.id))
-        .setFields(keys.guest(guest.id), {
-          id: guest.id,
-          schemaVersion: SCHEMA_VERSION,
-          sandboxId: guest.sandboxId,
-          state: guest.state,
-          provider: guest.provider,
-          intent: JSON.stringify(intent),
-          createdByOperation: guest.createdByOperation,
-          createdAtMs: nowMs,
-        })
-        .setFields(keys.operation(operation.id), attemptField({ ...attempt, guestId: guest.id }));
-      await claim.commit(transaction);
-      return guest;
-    },
-
-    async takeSendPermit(claim, guestId, nowMs) {
-      const transaction = claim.begin().command('HSETNX', keys.guest(guestId), 'sentAtMs', nowMs);
-      return (await claim.commit(transaction)).at(-1) === 1;
-    },
-
-    async recordCreated(claim, ref, task) {
-      await claim.commit(
-        claim.begin().setFields(keys.guest(ref.guestId), { ref: JSON.stringify(ref), creationTask: task }),
-      );
-    },
-
-    async hold(claim, { sinceMs, delayMs, nowMs }) {
-      const { operation, attempt } = claim;
-      const transaction = claim
-        .begin()
-        .setFields(
-          keys.operation(operation.id),
-          attemptField({ ...attempt, ...guestIdOf(claim), holdSinceMs: sinceMs }),
-        );
-      release(transaction, keys, claim, nowMs + delayMs + JOB_EXPECTED_WITHIN_MS);
-      await claim.commit(transaction);
-    },
-
-    async openNextAttempt(claim, next, nowMs) {
-      const { operation, attempt } = claim;
-      const number = attempt.number + 1;
-      const followedBy = `attempt ${number} on ${next.provider}`;
-      const carries = next.guestFate === 'carry' || next.guestFate === 'carry_unsent';
-      const transaction = claim.begin();
-      const closed = {
-        ...attempt,
-        ...guestIdOf(claim),
-        outcome: next.outcome,
-        endedAtMs: nowMs,
-        failure: next.failure,
-        followedBy,
-      };
-      const opened: Attempt = {
-        number,
-        provider: next.provider,
-        outcome: 'open',
-        openedAtMs: nowMs,
-        ...(carries ? guestIdOf(claim) : {}),
-      };
-      transaction.setFields(keys.operation(operation.id), {
-        ...attemptField(closed),
-        ...attemptField(opened),
-        attempt: number,
-      });
-      applyFate(transaction, keys, claim, next.guestFate, next.failure.message, nowMs);
-      emit(transaction, keys, 'attempt.failed', nowMs, {
-        sandboxId: operation.sandboxId,
-        operationId: operation.id,
-        attempt: attempt.number,
-        provider: attempt.provider,
-        kind: next.failure.kind,
-        message: next.failure.message,
-        followedBy,
-      });
-      release(transaction, keys, claim, nowMs + next.delayMs + JOB_EXPECTED_WITHIN_MS);
-      await claim.commit(transaction);
-      return number;
-    },
-
-    async settle(claim, settlement, nowMs) {
-      const { operation } = claim;
-      const transaction = claim.begin();
-      const operationKey = keys.operation(operation.id);
-      const { state, failure, memoryKept } = settlement.operation;
-      transaction
-        .setFields(operationKey, {
-          ...attemptField(closedAttempt(claim, settlement, nowMs)),
-          state,
-          settledAtMs: nowMs,
-          failure: failure && JSON.stringify(failure),
-          memoryKept: memoryKept === undefined ? undefined : String(memoryKept),
-        })
-        .command('PEXPIRE', operationKey, RETENTION_MS);
-      if (settlement.sandbox) writeSandbox(transaction, keys, claim, settlement.sandbox, nowMs);
-      applyFate(transaction, keys, claim, settlement.guestFate, settlement.sandbox?.cause ?? state, nowMs);
-      emit(transaction, keys, 'operation.settled', nowMs, {
-        sandboxId: operation.sandboxId,
-        operationId: operation.id,
-        kind: operation.kind,
-        state,
-      });
-      release(transaction, keys, claim, undefined);
-      const pending = keys.pending(subjectKeyOf(keys, operation));
-      transaction
-        .command('ZREM', keys.operationsDue, operation.id)
-        .command('PUBLISH', keys.settlements, operation.id)
-        .command('LREM', pending, 1, operation.id)
-        .command('LINDEX', pending, 0);
-      const next = (await claim.commit(transaction)).at(-1);
-      return typeof next === 'string' ? next : undefined;
-    },
+    recordIntent: (claim, intent, nowMs) => recordIntent(keys, claim, intent, nowMs),
+    takeSendPermit: (claim, guestId, nowMs) => takeSendPermit(keys, claim, guestId, nowMs),
+    recordCreated: (claim, ref, task) => recordCreated(keys, claim, ref, task),
+    hold: (claim, held) => hold(keys, claim, held),
+    openNextAttempt: (claim, next, nowMs) => openNextAttempt(keys, claim, next, nowMs),
+    settle: (claim, settlement, nowMs) => settle(keys, claim, settlement, nowMs),
   };
 }
 
-function attemptField(attempt: Attempt): Record<string, string> {
-  return { [`attempt:${attempt.number}`]: JSON.stringify(attempt) };
-}
-
-/** The claim's own snapshot of the attempt may be older than the intent it recorded since. */
-function guestIdOf({ guest }: Claim): { readonly guestId?: string } {
-  return guest === undefined ? {} : { guestId: guest.id };
-}
-
-function closedAttempt(claim: Claim, settlement: Settlement, nowMs: number): Attempt {
-  return {
-    ...claim.attempt,
-    ...guestIdOf(claim),
-    outcome: settlement.operation.state,
-    endedAtMs: nowMs,
-    ...(settlement.attemptFailure ? { failure: settlement.attemptFailure } : {}),
-  };
-}
-
-function release(
-  transaction: Transaction,
-  keys: Keys,
-  { operation }: Claim,
-  dueAtMs: number | undefined,
-): void {
-  const subjectKey = subjectKeyOf(keys, operation);
-  transaction
-    .setFields(subjectKey, { holder: '', leaseUntilMs: 0 })
-    .command('HINCRBY', subjectKey, 'version', 1);
-  if (dueAtMs !== undefined) transaction.command('ZADD', keys.operationsDue, dueAtMs, operation.id);
-}
-
-function writeSandbox(
-  transaction: Transaction,
-  keys: Keys,
-  { operation, sandbox }: Claim,
-  change: NonNullable<Settlement['sandbox']>,
-  nowMs: number,
-): void {
-  const key = keys.sandbox(operation.sandboxId);
-  const failedOver = operation.attempts
-    .map((attempt) => attempt.provider)
-    .filter((provider) => provider !== change.placement?.provider);
-  transaction.setFields(key, {
-    state: change.state,
-    updatedAtMs: nowMs,
-    cause: change.cause,
-    placement: change.placement && JSON.stringify(change.placement),
-    fellBackFrom:
-      operation.kind === 'start' && failedOver.length > 0
-        ? JSON.stringify([...new Set(failedOver)])
-        : undefined,
-    preservesRam: change.preservesRam === undefined ? null : String(change.preservesRam),
-    remediation: change.remediation ?? null,
-  });
-  for (const id of change.placement ? [change.placement.guestId, change.placement.nativeId] : []) {
-    transaction.command('SET', keys.native(id), operation.sandboxId);
-  }
-  if (isEnded(change.state)) endSandbox(transaction, keys, operation.sandboxId, sandbox?.placement, nowMs);
-  emit(transaction, keys, 'sandbox.changed', nowMs, {
+async function recordIntent(keys: Keys, claim: Claim, intent: GuestIntent, nowMs: number): Promise<Guest> {
+  const { operation, attempt } = claim;
+  const guest: Guest = {
+    id: intent.guestId,
     sandboxId: operation.sandboxId,
-    operationId: operation.id,
-    from: sandbox?.state ?? '',
-    to: change.state,
-  });
+    state: 'creating',
+    provider: intent.provider,
+    intent,
+    createdByOperation: operation.id,
+  };
+  const transaction = claim
+    .begin()
+    .guardAbsent(keys.guest(guest.id))
+    .setFields(keys.guest(guest.id), {
+      id: guest.id,
+      schemaVersion: SCHEMA_VERSION,
+      sandboxId: guest.sandboxId,
+      state: guest.state,
+      provider: guest.provider,
+      intent: JSON.stringify(intent),
+      createdByOperation: guest.createdByOperation,
+      createdAtMs: nowMs,
+    })
+    .setFields(keys.operation(operation.id), attemptField({ ...attempt, guestId: guest.id }));
+  await claim.commit(transaction);
+  return guest;
 }
 
-function applyFate(
-  transaction: Transaction,
+async function takeSendPermit(keys: Keys, claim: Claim, guestId: string, nowMs: number): Promise<boolean> {
+  const transaction = claim.begin().command('HSETNX', keys.guest(guestId), 'sentAtMs', nowMs);
+  return (await claim.commit(transaction)).at(-1) === 1;
+}
+
+async function recordCreated(
   keys: Keys,
-  { guest, operation }: Claim,
-  fate: GuestFate,
-  cause: string,
-  nowMs: number,
-): void {
-  if (guest === undefined) return;
-  const key = keys.guest(guest.id);
-  switch (fate) {
-    case 'carry':
-      return;
-    case 'carry_unsent':
-      transaction.setFields(key, { sentAtMs: null, ref: null, creationTask: null });
-      return;
-    case 'keep':
-      transaction.setFields(key, { state: 'live' });
-      return;
-    case 'condemn':
-      transaction
-        .setFields(key, { state: 'condemned', condemnedAtMs: nowMs, cause })
-        .command('ZADD', keys.guestsCondemned, nowMs, guest.id);
-      emit(transaction, keys, 'guest.condemned', nowMs, {
-        sandboxId: operation.sandboxId,
-        operationId: operation.id,
-        guestId: guest.id,
-        provider: guest.provider,
-      });
-      return;
-    case 'stuck':
-      transaction.setFields(key, { state: 'stuck', cause }).command('ZREM', keys.guestsCondemned, guest.id);
-      return;
-    case 'gone':
-      transaction
-        .setFields(key, { state: 'gone', cause })
-        .command('ZREM', keys.guestsCondemned, guest.id)
-        .command('PEXPIRE', key, GUEST_RETENTION_MS);
-      releaseVmid(transaction, keys, guest, nowMs);
-      return;
-  }
+  claim: Claim,
+  ref: GuestRef,
+  task: string | undefined,
+): Promise<void> {
+  await claim.commit(
+    claim.begin().setFields(keys.guest(ref.guestId), { ref: JSON.stringify(ref), creationTask: task }),
+  );
 }
 
-function releaseVmid(transaction: Transaction, keys: Keys, { id, intent }: Guest, nowMs: number): void {
-  if (intent.vmid === undefined) return;
-  const vmids = keys.vmids(intent.failureDomain);
-  transaction
-    .command('HDEL', vmids.holders, intent.vmid)
-    .command('HDEL', vmids.byGuest, id)
-    .command('ZADD', vmids.cooling, nowMs + VMID_COOL_DOWN_MS, intent.vmid);
+async function hold(keys: Keys, claim: Claim, { sinceMs, delayMs, nowMs }: Hold): Promise<void> {
+  const { operation, attempt } = claim;
+  const transaction = claim
+    .begin()
+    .setFields(
+      keys.operation(operation.id),
+      attemptField({ ...attempt, ...guestIdOf(claim), holdSinceMs: sinceMs }),
+    );
+  release(transaction, keys, claim, nowMs + delayMs + JOB_EXPECTED_WITHIN_MS);
+  await claim.commit(transaction);
 }

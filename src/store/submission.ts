@@ -89,113 +89,148 @@ export interface Submission {
   ): Promise<{ readonly next: string | undefined } | 'conflict'>;
 }
 
+interface Deps {
+  readonly begin: BeginTransaction;
+  readonly keys: Keys;
+}
+
 export function createSubmission(begin: BeginTransaction, keys: Keys): Submission {
-  /** Transactions carry the idempotency guard first, so that guard 0 means a known key. */
-  async function commit(
-    transaction: Transaction,
-    idempotency: IdempotencyKey | undefined,
-  ): Promise<SubmissionResult> {
-    const result = await transaction.commit();
-    if (result.ok) return { result: 'written' };
-    if (idempotency === undefined || result.guard !== 0) return { result: 'conflict' };
-    const [operationId = '', bodyDigest = ''] = result.actual.split(' ');
-    return { result: 'replayed', operationId, bodyDigest };
-  }
-
-  function beginWithKey(idempotency: IdempotencyKey | undefined, operationId: string): Transaction {
-    const transaction = begin();
-    if (idempotency === undefined) return transaction;
-    const key = keys.idempotency(idempotency.digest);
-    const value = `${operationId} ${idempotency.bodyDigest}`;
-    return transaction.guardAbsent(key).command('SET', key, value, 'PX', RETENTION_MS);
-  }
-
+  const deps = { begin, keys };
   return {
-    async start(operation, request, provider, idempotency) {
-      const sandboxKey = keys.sandbox(operation.sandboxId);
-      const transaction = beginWithKey(idempotency, operation.id).guardAbsent(sandboxKey);
-      transaction.setFields(sandboxKey, {
-        id: operation.sandboxId,
-        schemaVersion: SCHEMA_VERSION,
-        state: 'requested',
-        version: 1,
-        epoch: 0,
-        request: JSON.stringify(request),
-        createdAtMs: operation.createdAtMs,
-        updatedAtMs: operation.createdAtMs,
-        cause: operation.id,
-      });
-      transaction.command('ZADD', keys.sandboxesCurrent, operation.createdAtMs, operation.sandboxId);
-      writeOperation(transaction, keys, sandboxKey, operation, provider);
-      emit(transaction, keys, 'sandbox.changed', operation.createdAtMs, {
-        sandboxId: operation.sandboxId,
-        operationId: operation.id,
-        from: '',
-        to: 'requested',
-      });
-      return commit(transaction, idempotency);
-    },
-
-    async enqueue(operation, sandbox, supersede, provider, idempotency) {
-      const sandboxKey = keys.sandbox(sandbox.id);
-      const transaction = beginWithKey(idempotency, operation.id);
-      guardUnchanged(transaction, sandboxKey, sandbox);
-      for (const old of supersede)
-        settleOperation(transaction, keys, old, 'superseded', operation.createdAtMs);
-      writeOperation(transaction, keys, sandboxKey, operation, provider);
-      return commit(transaction, idempotency);
-    },
-
-    async join(sandbox, operationId, supersede, idempotency, nowMs) {
-      const transaction = beginWithKey(idempotency, operationId);
-      guardUnchanged(transaction, keys.sandbox(sandbox.id), sandbox);
-      for (const old of supersede) settleOperation(transaction, keys, old, 'superseded', nowMs);
-      return commit(transaction, idempotency);
-    },
-
-    async discard(operation, provider) {
-      const guestKey = keys.guest(operation.guestId);
-      const transaction = begin()
-        .guardField(guestKey, 'state', 'condemned')
-        .guardFirst(keys.pending(guestKey), '');
-      writeOperation(transaction, keys, guestKey, operation, provider);
-      return commit(transaction, undefined);
-    },
-
-    async openFirstAttempt(operation, provider, nowMs) {
-      const operationKey = keys.operation(operation.id);
-      const transaction = begin()
-        .guardField(operationKey, 'state', 'queued')
-        .guardField(operationKey, 'attempt', 0)
-        .setFields(operationKey, firstAttempt(provider, nowMs))
-        .command('ZADD', keys.operationsDue, nowMs + JOB_EXPECTED_WITHIN_MS, operation.id);
-      return (await transaction.commit()).ok;
-    },
-
-    async settleWithoutAttempt(operation, sandbox, failure, nowMs) {
-      const operationKey = keys.operation(operation.id);
-      const sandboxKey = keys.sandbox(sandbox.id);
-      const transaction = begin().guardField(operationKey, 'attempt', 0);
-      guardUnchanged(transaction, sandboxKey, sandbox);
-      if (failure === undefined && !isEnded(sandbox.state)) {
-        transaction.setFields(sandboxKey, { state: 'destroyed', updatedAtMs: nowMs, cause: operation.id });
-        endSandbox(transaction, keys, sandbox.id, sandbox.placement, nowMs);
-        emit(transaction, keys, 'sandbox.changed', nowMs, {
-          sandboxId: sandbox.id,
-          operationId: operation.id,
-          from: sandbox.state,
-          to: 'destroyed',
-        });
-      }
-      if (failure) transaction.setFields(operationKey, { failure: JSON.stringify(failure) });
-      settleOperation(transaction, keys, operation, failure ? 'failed' : 'succeeded', nowMs);
-      transaction.command('LINDEX', keys.pending(sandboxKey), 0);
-      const result = await transaction.commit();
-      if (!result.ok) return 'conflict';
-      const next = result.replies.at(-1);
-      return { next: typeof next === 'string' ? next : undefined };
-    },
+    start: (...args) => submitStart(deps, ...args),
+    enqueue: (...args) => enqueue(deps, ...args),
+    join: (...args) => join(deps, ...args),
+    discard: (...args) => discard(deps, ...args),
+    openFirstAttempt: (...args) => openFirstAttempt(deps, ...args),
+    settleWithoutAttempt: (...args) => settleWithoutAttempt(deps, ...args),
   };
+}
+
+async function submitStart(
+  { begin, keys }: Deps,
+  ...[operation, request, provider, idempotency]: Parameters<Submission['start']>
+): Promise<SubmissionResult> {
+  const sandboxKey = keys.sandbox(operation.sandboxId);
+  const transaction = beginWithKey(begin, keys, idempotency, operation.id).guardAbsent(sandboxKey);
+  transaction.setFields(sandboxKey, {
+    id: operation.sandboxId,
+    schemaVersion: SCHEMA_VERSION,
+    state: 'requested',
+    version: 1,
+    epoch: 0,
+    request: JSON.stringify(request),
+    createdAtMs: operation.createdAtMs,
+    updatedAtMs: operation.createdAtMs,
+    cause: operation.id,
+  });
+  transaction.command('ZADD', keys.sandboxesCurrent, operation.createdAtMs, operation.sandboxId);
+  writeOperation(transaction, keys, sandboxKey, operation, provider);
+  emit(transaction, keys, 'sandbox.changed', operation.createdAtMs, {
+    sandboxId: operation.sandboxId,
+    operationId: operation.id,
+    from: '',
+    to: 'requested',
+  });
+  return commit(transaction, idempotency);
+}
+
+async function enqueue(
+  { begin, keys }: Deps,
+  ...[operation, sandbox, supersede, provider, idempotency]: Parameters<Submission['enqueue']>
+): Promise<SubmissionResult> {
+  const sandboxKey = keys.sandbox(sandbox.id);
+  const transaction = beginWithKey(begin, keys, idempotency, operation.id);
+  guardUnchanged(transaction, sandboxKey, sandbox);
+  for (const old of supersede) settleOperation(transaction, keys, old, 'superseded', operation.createdAtMs);
+  writeOperation(transaction, keys, sandboxKey, operation, provider);
+  return commit(transaction, idempotency);
+}
+
+async function join(
+  { begin, keys }: Deps,
+  ...[sandbox, operationId, supersede, idempotency, nowMs]: Parameters<Submission['join']>
+): Promise<SubmissionResult> {
+  const transaction = beginWithKey(begin, keys, idempotency, operationId);
+  guardUnchanged(transaction, keys.sandbox(sandbox.id), sandbox);
+  for (const old of supersede) settleOperation(transaction, keys, old, 'superseded', nowMs);
+  return commit(transaction, idempotency);
+}
+
+async function discard(
+  { begin, keys }: Deps,
+  ...[operation, provider]: Parameters<Submission['discard']>
+): Promise<SubmissionResult> {
+  const guestKey = keys.guest(operation.guestId);
+  const transaction = begin()
+    .guardField(guestKey, 'state', 'condemned')
+    .guardFirst(keys.pending(guestKey), '');
+  writeOperation(transaction, keys, guestKey, operation, provider);
+  return commit(transaction, undefined);
+}
+
+async function openFirstAttempt(
+  { begin, keys }: Deps,
+  ...[operation, provider, nowMs]: Parameters<Submission['openFirstAttempt']>
+): Promise<boolean> {
+  const operationKey = keys.operation(operation.id);
+  const transaction = begin()
+    .guardField(operationKey, 'state', 'queued')
+    .guardField(operationKey, 'attempt', 0)
+    .setFields(operationKey, firstAttempt(provider, nowMs))
+    .command('ZADD', keys.operationsDue, nowMs + JOB_EXPECTED_WITHIN_MS, operation.id);
+  return (await transaction.commit()).ok;
+}
+
+async function settleWithoutAttempt(
+  { begin, keys }: Deps,
+  ...[operation, sandbox, failure, nowMs]: Parameters<Submission['settleWithoutAttempt']>
+): ReturnType<Submission['settleWithoutAttempt']> {
+  const operationKey = keys.operation(operation.id);
+  const sandboxKey = keys.sandbox(sandbox.id);
+  const transaction = begin().guardField(operationKey, 'attempt', 0);
+  guardUnchanged(transaction, sandboxKey, sandbox);
+  if (failure === undefined && !isEnded(sandbox.state)) {
+    transaction.setFields(sandboxKey, { state: 'destroyed', updatedAtMs: nowMs, cause: operation.id });
+    endSandbox(transaction, keys, sandbox.id, sandbox.placement, nowMs);
+    emit(transaction, keys, 'sandbox.changed', nowMs, {
+      sandboxId: sandbox.id,
+      operationId: operation.id,
+      from: sandbox.state,
+      to: 'destroyed',
+    });
+  }
+  if (failure) transaction.setFields(operationKey, { failure: JSON.stringify(failure) });
+  settleOperation(transaction, keys, operation, failure ? 'failed' : 'succeeded', nowMs);
+  transaction.command('LINDEX', keys.pending(sandboxKey), 0);
+  const result = await transaction.commit();
+  if (!result.ok) return 'conflict';
+  const next = result.replies.at(-1);
+  return { next: typeof next === 'string' ? next : undefined };
+}
+
+/** Transactions carry the idempotency guard first, so that guard 0 means a known key. */
+async function commit(
+  transaction: Transaction,
+  idempotency: IdempotencyKey | undefined,
+): Promise<SubmissionResult> {
+  const result = await transaction.commit();
+  if (result.ok) return { result: 'written' };
+  if (idempotency === undefined || result.guard !== 0) return { result: 'conflict' };
+  const [operationId = '', bodyDigest = ''] = result.actual.split(' ');
+  return { result: 'replayed', operationId, bodyDigest };
+}
+
+function beginWithKey(
+  begin: BeginTransaction,
+  keys: Keys,
+  idempotency: IdempotencyKey | undefined,
+  operationId: string,
+): Transaction {
+  const transaction = begin();
+  if (idempotency === undefined) return transaction;
+  const key = keys.idempotency(idempotency.digest);
+  const value = `${operationId} ${idempotency.bodyDigest}`;
+  return transaction.guardAbsent(key).command('SET', key, value, 'PX', RETENTION_MS);
 }
 
 function guardUnchanged(transaction: Transaction, sandboxKey: string, sandbox: Sandbox): void {

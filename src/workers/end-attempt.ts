@@ -5,10 +5,10 @@ import type { OperationFailure, OperationKind } from '../core/operation.ts';
 import type { SandboxState } from '../core/sandbox.ts';
 import type { GuestObservation } from '../providers/provider.ts';
 import { isProviderError } from '../providers/provider-error.ts';
-import type { GuestFate, NextAttempt, Settlement } from '../store/attempt-writes.ts';
+import type { GuestFate, NextAttempt, Settlement } from '../store/attempt-endings.ts';
 import type { Claim } from '../store/claims.ts';
+import type { AttemptResult } from './attempt-result.ts';
 import type { AttemptSession } from './attempt-session.ts';
-import type { AttemptResult } from './run-attempt.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 /** A look at the guest after a change failed; longer would delay the caller's answer. */

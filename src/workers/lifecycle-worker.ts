@@ -3,14 +3,12 @@
  * is a delayed job, a failed attempt is a failed job with its reason, a lost lock aborts the attempt.
  */
 import { DelayedError, type Job, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { type AttemptJob, attemptJobSchema, queueName } from '../queues/queues.ts';
 import { HandOverError } from './attempt-session.ts';
 import { runAttempt } from './run-attempt.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 export interface LifecycleWorkerOptions {
-  readonly connection: Redis;
   /** Attempts at once in this process. */
   readonly concurrency: number;
   /** How long BullMQ's lock on a job lasts without renewal, and how often abandoned jobs are looked for. */
@@ -28,7 +26,7 @@ const MAX_STALLED_COUNT = 10;
 
 export async function startLifecycleWorker(
   deps: WorkerDeps,
-  { connection, concurrency, lockMs, stalledCheckMs }: LifecycleWorkerOptions,
+  { concurrency, lockMs, stalledCheckMs }: LifecycleWorkerOptions,
 ): Promise<LifecycleWorker> {
   const { provider, log } = deps;
   const shutdown = new AbortController();
@@ -52,7 +50,7 @@ export async function startLifecycleWorker(
   }
 
   const worker = new Worker<AttemptJob>(queueName(provider.name), processJob, {
-    connection,
+    connection: deps.store.redis,
     prefix: deps.store.keys.tag,
     concurrency,
     lockDuration: lockMs,

@@ -7,8 +7,9 @@ import { randomUUID } from 'node:crypto';
 import type { OperationKind } from '../core/operation.ts';
 import { isProviderError } from '../providers/provider-error.ts';
 import type { AttemptJob } from '../queues/queues.ts';
-import type { Settlement } from '../store/attempt-writes.ts';
+import type { Settlement } from '../store/attempt-endings.ts';
 import type { ClaimResult } from '../store/claims.ts';
+import type { AttemptResult } from './attempt-result.ts';
 import { type AttemptSession, HandOverError, openSession } from './attempt-session.ts';
 import { endFailedAttempt, handOver } from './end-attempt.ts';
 import { destroySandbox } from './operations/destroy.ts';
@@ -17,16 +18,6 @@ import { pauseSandbox } from './operations/pause.ts';
 import { resumeSandbox } from './operations/resume.ts';
 import { startSandbox } from './operations/start.ts';
 import type { WorkerDeps } from './worker-deps.ts';
-
-/** What the job of the attempt is told; nothing else depends on it. */
-export type AttemptResult =
-  | { readonly result: 'succeeded'; readonly summary: string }
-  /** Ended without success; `reason` says what followed. */
-  | { readonly result: 'failed'; readonly reason: string }
-  /** Nothing was done, and nothing is to be: the attempt is over or somebody else's. */
-  | { readonly result: 'skipped'; readonly why: string }
-  /** The job is to come back later; meanwhile it occupies no slot. */
-  | { readonly result: 'parked'; readonly delayMs: number; readonly why: string };
 
 type Handler = (session: AttemptSession, deps: WorkerDeps) => Promise<Settlement>;
 

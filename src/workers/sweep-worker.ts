@@ -3,7 +3,6 @@
  * run per tick for the whole fleet, and global concurrency 1 keeps two runs of one sweep from overlapping.
  */
 import { Queue, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { EndDeps } from './end-attempt.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
@@ -28,7 +27,6 @@ export interface SweepWorker {
 }
 
 export interface SweepWorkerOptions {
-  readonly connection: Redis;
   /** Shortens the intervals in tests. */
   readonly everyMs?: number;
 }
@@ -48,9 +46,9 @@ export async function startSweepWorker(deps: EndDeps, options: SweepWorkerOption
   };
 }
 
-async function startSweep(deps: EndDeps, { connection, everyMs }: SweepWorkerOptions, name: SweepName) {
+async function startSweep(deps: EndDeps, { everyMs }: SweepWorkerOptions, name: SweepName) {
   const sweep = SWEEPS[name];
-  const options = { connection, prefix: deps.store.keys.tag };
+  const options = { connection: deps.store.redis, prefix: deps.store.keys.tag };
   const queue = new Queue(name, options);
   const worker = new Worker(
     name,

@@ -1,4 +1,4 @@
-import type { Settlement } from '../../store/attempt-writes.ts';
+import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 

@@ -3,7 +3,7 @@
  * by its intent until its absence is conclusive; it is destroyed only on sight of its own marker.
  */
 import { ProviderError } from '../../providers/provider-error.ts';
-import type { Settlement } from '../../store/attempt-writes.ts';
+import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 

@@ -1,6 +1,6 @@
 import type { PauseOptions } from '../../core/operation.ts';
 import { ProviderError } from '../../providers/provider-error.ts';
-import type { Settlement } from '../../store/attempt-writes.ts';
+import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 import { requireGuestRef } from './guest-of.ts';

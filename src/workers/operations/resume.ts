@@ -1,5 +1,5 @@
 import type { ResumeOptions } from '../../core/operation.ts';
-import type { Settlement } from '../../store/attempt-writes.ts';
+import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 import { requireGuestRef } from './guest-of.ts';

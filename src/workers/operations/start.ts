@@ -9,7 +9,7 @@ import type { StartRequest } from '../../core/start-request.ts';
 import { createGuestId } from '../../platform/ids.ts';
 import type { CreatedGuest, GuestFacts, Provider } from '../../providers/provider.ts';
 import { isProviderError, ProviderError } from '../../providers/provider-error.ts';
-import type { Settlement } from '../../store/attempt-writes.ts';
+import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 

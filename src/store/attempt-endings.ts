@@ -1,0 +1,244 @@
+/**
+ * How an attempt ends, each in one fenced transaction: with the next attempt, or with the settlement of its
+ * operation. Either says in the same write what becomes of the guest, so that none is left that nobody
+ * answers for.
+ */
+import type { FailureReport } from '../core/failure.ts';
+import type { Guest } from '../core/guest.ts';
+import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '../core/operation.ts';
+import type { ProviderName } from '../core/provider-name.ts';
+import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandbox.ts';
+import { attemptField, guestIdOf, release } from './attempt-fields.ts';
+import { type Claim, subjectKeyOf } from './claims.ts';
+import { endSandbox } from './ending.ts';
+import { emit } from './events.ts';
+import { GUEST_RETENTION_MS, type Keys, RETENTION_MS } from './keys.ts';
+import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
+import type { Transaction } from './transaction.ts';
+
+/** A VMID whose guest was proved gone rests this long: somebody may still hold its name in a cache. */
+export const VMID_COOL_DOWN_MS = 10 * 60_000;
+
+/** What becomes of an attempt's guest when the attempt ends. */
+export type GuestFate =
+  /** The next attempt carries it on and looks before it sends. */
+  | 'carry'
+  /** The same, and its create certainly had no effect: the send permit is given back. */
+  | 'carry_unsent'
+  /** The sandbox runs in it. */
+  | 'keep'
+  /** It may exist: to be destroyed on sight of its marker. */
+  | 'condemn'
+  /** A person has to free it. */
+  | 'stuck'
+  /** Proved absent, or never asked for. */
+  | 'gone';
+
+export interface NextAttempt {
+  readonly provider: ProviderName;
+  readonly outcome: Extract<AttemptOutcome, 'failed' | 'interrupted'>;
+  readonly failure: FailureReport;
+  readonly delayMs: number;
+  readonly guestFate: GuestFate;
+}
+
+export interface Settlement {
+  readonly operation: {
+    readonly state: Extract<OperationState, 'succeeded' | 'failed' | 'superseded'>;
+    readonly failure?: OperationFailure;
+    readonly memoryKept?: boolean;
+  };
+  /** The failure of this attempt, when it failed. */
+  readonly attemptFailure?: FailureReport;
+  readonly sandbox?: {
+    readonly state: SandboxState;
+    readonly cause: string;
+    readonly placement?: SandboxPlacement;
+    readonly preservesRam?: boolean;
+    readonly remediation?: string;
+  };
+  readonly guestFate: GuestFate;
+}
+
+/** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number. */
+export async function openNextAttempt(
+  keys: Keys,
+  claim: Claim,
+  next: NextAttempt,
+  nowMs: number,
+): Promise<number> {
+  const { operation, attempt } = claim;
+  const number = attempt.number + 1;
+  const followedBy = `attempt ${number} on ${next.provider}`;
+  const carries = next.guestFate === 'carry' || next.guestFate === 'carry_unsent';
+  const transaction = claim.begin();
+  const closed = {
+    ...attempt,
+    ...guestIdOf(claim),
+    outcome: next.outcome,
+    endedAtMs: nowMs,
+    failure: next.failure,
+    followedBy,
+  };
+  const opened: Attempt = {
+    number,
+    provider: next.provider,
+    outcome: 'open',
+    openedAtMs: nowMs,
+    ...(carries ? guestIdOf(claim) : {}),
+  };
+  transaction.setFields(keys.operation(operation.id), {
+    ...attemptField(closed),
+    ...attemptField(opened),
+    attempt: number,
+  });
+  applyFate(transaction, keys, claim, next.guestFate, next.failure.message, nowMs);
+  emit(transaction, keys, 'attempt.failed', nowMs, {
+    sandboxId: operation.sandboxId,
+    operationId: operation.id,
+    attempt: attempt.number,
+    provider: attempt.provider,
+    kind: next.failure.kind,
+    message: next.failure.message,
+    followedBy,
+  });
+  release(transaction, keys, claim, nowMs + next.delayMs + JOB_EXPECTED_WITHIN_MS);
+  await claim.commit(transaction);
+  return number;
+}
+
+/** Settles the operation and releases the claim. Returns the operation that is now first in line, if any. */
+export async function settle(
+  keys: Keys,
+  claim: Claim,
+  settlement: Settlement,
+  nowMs: number,
+): Promise<string | undefined> {
+  const { operation } = claim;
+  const transaction = claim.begin();
+  const operationKey = keys.operation(operation.id);
+  const { state, failure, memoryKept } = settlement.operation;
+  transaction
+    .setFields(operationKey, {
+      ...attemptField(closedAttempt(claim, settlement, nowMs)),
+      state,
+      settledAtMs: nowMs,
+      failure: failure && JSON.stringify(failure),
+      memoryKept: memoryKept === undefined ? undefined : String(memoryKept),
+    })
+    .command('PEXPIRE', operationKey, RETENTION_MS);
+  if (settlement.sandbox) writeSandbox(transaction, keys, claim, settlement.sandbox, nowMs);
+  applyFate(transaction, keys, claim, settlement.guestFate, settlement.sandbox?.cause ?? state, nowMs);
+  emit(transaction, keys, 'operation.settled', nowMs, {
+    sandboxId: operation.sandboxId,
+    operationId: operation.id,
+    kind: operation.kind,
+    state,
+  });
+  release(transaction, keys, claim, undefined);
+  const pending = keys.pending(subjectKeyOf(keys, operation));
+  transaction
+    .command('ZREM', keys.operationsDue, operation.id)
+    .command('PUBLISH', keys.settlements, operation.id)
+    .command('LREM', pending, 1, operation.id)
+    .command('LINDEX', pending, 0);
+  const next = (await claim.commit(transaction)).at(-1);
+  return typeof next === 'string' ? next : undefined;
+}
+
+function closedAttempt(claim: Claim, settlement: Settlement, nowMs: number): Attempt {
+  return {
+    ...claim.attempt,
+    ...guestIdOf(claim),
+    outcome: settlement.operation.state,
+    endedAtMs: nowMs,
+    ...(settlement.attemptFailure ? { failure: settlement.attemptFailure } : {}),
+  };
+}
+
+function writeSandbox(
+  transaction: Transaction,
+  keys: Keys,
+  { operation, sandbox }: Claim,
+  change: NonNullable<Settlement['sandbox']>,
+  nowMs: number,
+): void {
+  const key = keys.sandbox(operation.sandboxId);
+  const failedOver = operation.attempts
+    .map((attempt) => attempt.provider)
+    .filter((provider) => provider !== change.placement?.provider);
+  transaction.setFields(key, {
+    state: change.state,
+    updatedAtMs: nowMs,
+    cause: change.cause,
+    placement: change.placement && JSON.stringify(change.placement),
+    fellBackFrom:
+      operation.kind === 'start' && failedOver.length > 0
+        ? JSON.stringify([...new Set(failedOver)])
+        : undefined,
+    preservesRam: change.preservesRam === undefined ? null : String(change.preservesRam),
+    remediation: change.remediation ?? null,
+  });
+  for (const id of change.placement ? [change.placement.guestId, change.placement.nativeId] : []) {
+    transaction.command('SET', keys.native(id), operation.sandboxId);
+  }
+  if (isEnded(change.state)) endSandbox(transaction, keys, operation.sandboxId, sandbox?.placement, nowMs);
+  emit(transaction, keys, 'sandbox.changed', nowMs, {
+    sandboxId: operation.sandboxId,
+    operationId: operation.id,
+    from: sandbox?.state ?? '',
+    to: change.state,
+  });
+}
+
+function applyFate(
+  transaction: Transaction,
+  keys: Keys,
+  { guest, operation }: Claim,
+  fate: GuestFate,
+  cause: string,
+  nowMs: number,
+): void {
+  if (guest === undefined) return;
+  const key = keys.guest(guest.id);
+  switch (fate) {
+    case 'carry':
+      return;
+    case 'carry_unsent':
+      transaction.setFields(key, { sentAtMs: null, ref: null, creationTask: null });
+      return;
+    case 'keep':
+      transaction.setFields(key, { state: 'live' });
+      return;
+    case 'condemn':
+      transaction
+        .setFields(key, { state: 'condemned', condemnedAtMs: nowMs, cause })
+        .command('ZADD', keys.guestsCondemned, nowMs, guest.id);
+      emit(transaction, keys, 'guest.condemned', nowMs, {
+        sandboxId: operation.sandboxId,
+        operationId: operation.id,
+        guestId: guest.id,
+        provider: guest.provider,
+      });
+      return;
+    case 'stuck':
+      transaction.setFields(key, { state: 'stuck', cause }).command('ZREM', keys.guestsCondemned, guest.id);
+      return;
+    case 'gone':
+      transaction
+        .setFields(key, { state: 'gone', cause })
+        .command('ZREM', keys.guestsCondemned, guest.id)
+        .command('PEXPIRE', key, GUEST_RETENTION_MS);
+      releaseVmid(transaction, keys, guest, nowMs);
+      return;
+  }
+}
+
+function releaseVmid(transaction: Transaction, keys: Keys, { id, intent }: Guest, nowMs: number): void {
+  if (intent.vmid === undefined) return;
+  const vmids = keys.vmids(intent.failureDomain);
+  transaction
+    .command('HDEL', vmids.holders, intent.vmid)
+    .command('HDEL', vmids.byGuest, id)
+    .command('ZADD', vmids.cooling, nowMs + VMID_COOL_DOWN_MS, intent.vmid);
+}
