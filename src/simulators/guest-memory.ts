@@ -1,0 +1,53 @@
+/**
+ * The memory of a simulated guest, as far as anyone can see it: a counter that a program inside keeps.
+ * It ticks only while the guest runs, goes on after suspend and resume, and starts again at a cold boot.
+ * That is how the demo and the tests *show* whether memory was kept.
+ */
+export interface GuestMemory {
+  readonly bootCount: number;
+  /** Running time since the last cold boot, up to `runningSinceMs`. */
+  readonly ranMs: number;
+  /** Null while the guest is frozen or off. */
+  readonly runningSinceMs: number | null;
+  /** Before this time the guest runs but its services do not answer yet. */
+  readonly servicesUpAtMs: number;
+}
+
+const TICK_MS = 100;
+
+export const NEVER_BOOTED: GuestMemory = { bootCount: 0, ranMs: 0, runningSinceMs: null, servicesUpAtMs: 0 };
+
+export function coldBoot(memory: GuestMemory, nowMs: number, servicesMs: number): GuestMemory {
+  return {
+    bootCount: memory.bootCount + 1,
+    ranMs: 0,
+    runningSinceMs: nowMs,
+    servicesUpAtMs: nowMs + servicesMs,
+  };
+}
+
+export function freeze(memory: GuestMemory, nowMs: number): GuestMemory {
+  return { ...memory, ranMs: ranMsAt(memory, nowMs), runningSinceMs: null };
+}
+
+/** The guest goes on where it was frozen; its services had been up, so they answer at once. */
+export function thaw(memory: GuestMemory, nowMs: number): GuestMemory {
+  return { ...memory, runningSinceMs: nowMs, servicesUpAtMs: Math.min(memory.servicesUpAtMs, nowMs) };
+}
+
+/** Power off: what was in memory is gone. */
+export function forget(memory: GuestMemory): GuestMemory {
+  return { ...NEVER_BOOTED, bootCount: memory.bootCount };
+}
+
+export function counterOf(memory: GuestMemory, nowMs: number): number {
+  return Math.floor(ranMsAt(memory, nowMs) / TICK_MS);
+}
+
+export function servicesAnswer(memory: GuestMemory, nowMs: number): boolean {
+  return memory.runningSinceMs !== null && nowMs >= memory.servicesUpAtMs;
+}
+
+function ranMsAt(memory: GuestMemory, nowMs: number): number {
+  return memory.ranMs + (memory.runningSinceMs === null ? 0 : Math.max(0, nowMs - memory.runningSinceMs));
+}

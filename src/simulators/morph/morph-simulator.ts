@@ -1,0 +1,172 @@
+import { z } from 'zod';
+import type { FaultPlan, FaultSource } from '../fault-plan.ts';
+import type { GatewayGuest } from '../gateway.ts';
+import { counterOf } from '../guest-memory.ts';
+import { type HostReply, type HostRequest, startHttpHost } from '../http-host.ts';
+import type { Timers } from '../timers.ts';
+import { MorphFailure } from './morph-failure.ts';
+import { createMorphInstances, type MorphInstances } from './morph-instances.ts';
+import { DEFAULT_MORPH_LATENCY, type MorphLatency, type MorphOptions } from './morph-options.ts';
+import { createMorphRoutes, type MorphRoute } from './morph-routes.ts';
+import type { MorphInstance } from './morph-store.ts';
+
+export interface MorphSimulator {
+  /** Ends in `/api`, like Morph's own. */
+  readonly url: string;
+  readonly apiKey: string;
+  readonly setDown: (down: boolean) => Promise<void>;
+  readonly inventory: () => MorphInventory;
+  readonly faults: FaultPlan;
+}
+
+/** Ground truth, whatever the API says. */
+export interface MorphInventory {
+  readonly simulated: true;
+  readonly instances: readonly MorphInventoryInstance[];
+  /** Requests by method and endpoint, faulted ones included: `POST /instance/{id}/pause`. */
+  readonly calls: Readonly<Record<string, number>>;
+}
+
+export interface MorphInventoryInstance {
+  readonly id: string;
+  readonly status: MorphInstance['status'];
+  readonly snapshotId: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly ttl: MorphInstance['ttl'];
+  readonly wakeOn: MorphInstance['wakeOn'];
+  readonly bootCount: number;
+  readonly counter: number;
+}
+
+export interface MorphSimulatorDeps {
+  readonly host: string;
+  readonly timers: Timers;
+  readonly nowMs: () => number;
+  readonly faults: FaultPlan & FaultSource;
+  readonly onChange: () => void;
+  readonly gatewayUrl: string;
+}
+
+const savedState = z.object({
+  instances: z.array(z.custom<MorphInstance>((value) => typeof value === 'object')),
+});
+
+export async function startMorphSimulator(
+  deps: MorphSimulatorDeps,
+  options: MorphOptions,
+  restored: unknown,
+) {
+  const latency = { ...DEFAULT_MORPH_LATENCY, ...options.latency };
+  const saved = restored === undefined ? [] : savedState.parse(restored).instances;
+  const instances = createMorphInstances({ ...deps, latency }, saved);
+  const routes = createMorphRoutes({
+    instances,
+    snapshots: options.snapshots,
+    serviceUrl: (id, port) => `${deps.gatewayUrl}/${id}/${port}`,
+    startedAtMs: deps.nowMs(),
+  });
+  const calls = new Map<string, number>();
+  const http = await startHttpHost({
+    host: deps.host,
+    port: options.port ?? 0,
+    keepAliveMs: 60_000,
+    maxRequestsPerConnection: 10_000,
+    timers: deps.timers,
+    faults: deps.faults,
+    formatError: errorReply,
+    onRequest: (request) => {
+      const match = findRoute(routes, request);
+      const name =
+        match === undefined ? `${request.method} (unknown)` : `${request.method} ${match.route.path}`;
+      calls.set(name, (calls.get(name) ?? 0) + 1);
+    },
+    handle: (request) => answer(routes, options.apiKey, request),
+  });
+  const simulator: MorphSimulator = {
+    url: `${http.origin}/api`,
+    apiKey: options.apiKey,
+    setDown: http.setDown,
+    faults: deps.faults,
+    inventory: () => ({
+      simulated: true,
+      instances: instances.all().map((instance) => inventoryInstance(instance, deps.nowMs())),
+      calls: Object.fromEntries(calls),
+    }),
+  };
+  return {
+    simulator,
+    snapshot: () => ({ instances: instances.all() }),
+    findGuest: (name: string) => findGuest(instances, latency, deps.timers, name),
+    close: () => http.setDown(true),
+  };
+}
+
+async function answer(
+  routes: readonly MorphRoute[],
+  apiKey: string,
+  request: HostRequest,
+): Promise<HostReply> {
+  if (request.headers.authorization !== `Bearer ${apiKey}`) return errorReply(401, 'Invalid API key');
+  const match = findRoute(routes, request);
+  if (match === undefined) return errorReply(404, 'Not Found');
+  try {
+    return await match.route.handle(request, match.ids);
+  } catch (error) {
+    if (error instanceof MorphFailure) return errorReply(error.status, error.detail);
+    throw error;
+  }
+}
+
+function errorReply(status: number, detail: MorphFailure['detail']): HostReply {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ detail }) };
+}
+
+/** `/instances` is an alias of `/instance`. */
+function findRoute(routes: readonly MorphRoute[], { method, segments }: HostRequest) {
+  if (segments[0] !== 'api') return undefined;
+  const asked = segments
+    .slice(1)
+    .map((part, index) => (index === 0 && part === 'instances' ? 'instance' : part));
+  for (const route of routes) {
+    const parts = route.path.split('/').slice(1);
+    if (route.method !== method || parts.length !== asked.length) continue;
+    if (parts.every((part, index) => part.startsWith('{') || part === asked[index])) {
+      return { route, ids: asked.filter((_, index) => parts[index]?.startsWith('{')) };
+    }
+  }
+  return undefined;
+}
+
+function inventoryInstance(instance: MorphInstance, nowMs: number): MorphInventoryInstance {
+  const { id, status, snapshotId, metadata, ttl, wakeOn, memory } = instance;
+  const counter = counterOf(memory, nowMs);
+  return { id, status, snapshotId, metadata, ttl, wakeOn, bootCount: memory.bootCount, counter };
+}
+
+/** How often a visitor that woke an instance looks whether it is up. */
+const LOOK_AGAIN_MS = 20;
+
+/** A request to any exposed service wakes a paused instance that has `wake_on_http`, and waits for it. */
+function findGuest(
+  instances: MorphInstances,
+  latency: MorphLatency,
+  timers: Timers,
+  id: string,
+): GatewayGuest | undefined {
+  const instance = instances.find(id);
+  if (instance === undefined) return undefined;
+  const wake = async (): Promise<void> => {
+    if (!instance.wakeOn.http) return;
+    if (instances.find(id)?.status === 'paused') instances.resume(id);
+    const untilMs = performance.now() + latency.resumeMs * 2 + 1000;
+    while (instances.find(id)?.status === 'pending' && performance.now() < untilMs) {
+      await timers.sleep(LOOK_AGAIN_MS);
+    }
+  };
+  return {
+    name: id,
+    memory: instance.memory,
+    exposes: (port) => instance.services.some((service) => service.port === port),
+    wake,
+  };
+}
