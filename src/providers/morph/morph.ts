@@ -1,0 +1,184 @@
+/**
+ * Morph Cloud: instances that start from a snapshot, memory included, and keep it over a pause.
+ *
+ * Instances are found by the marker in their metadata, because a start has no idempotency key and its reply may
+ * get lost. State is read from the API alone: a request to a service, or an `exec`, may wake a paused instance
+ * (facts A4).
+ */
+import type { GuestIntent, GuestRef } from '../../core/guest.ts';
+import { markerFromMetadata, markerMetadataKey, markerToMetadata } from '../../core/marker.ts';
+import { rememberingSteps } from '../acted.ts';
+import type { HttpClient } from '../http-client.ts';
+import type {
+  CreatedGuest,
+  GuestCondition,
+  GuestObservation,
+  GuestSpec,
+  ListedGuest,
+  Provider,
+  ProviderCall,
+  ProviderHealth,
+  Sighting,
+} from '../provider.ts';
+import { isProviderError, ProviderError } from '../provider-error.ts';
+import { DEFAULT_SERVICE_PORTS, type ServicePort } from '../service-ports.ts';
+import { createMorphApi, type MorphInstance } from './morph-api.ts';
+import type { MorphContext } from './morph-context.ts';
+import { bringUpInstance, destroyInstance, pauseInstance, resumeInstance } from './morph-power.ts';
+
+export interface MorphDeps {
+  /** Made by `createMorphHttpClient`. */
+  readonly http: HttpClient;
+}
+
+export interface MorphOptions {
+  /** What fails together with it: names the account. */
+  readonly failureDomain: string;
+  readonly simulated: boolean;
+  readonly servicePorts?: readonly ServicePort[];
+  /**
+   * Whether traffic or SSH wakes a paused instance. Default: neither (cmux sets both). An instance that wakes by
+   * itself runs, and costs, without the registry's knowledge, and any open browser tab wakes it.
+   */
+  readonly wakeOn?: { readonly http: boolean; readonly ssh: boolean };
+  readonly requestTimeoutMs?: number;
+}
+
+/**
+ * How long after the request an instance may still be missing in the list. Nothing is published; the start is
+ * dispatched within its own request, which our timeout bounds at 120 s, but what is lost is mostly the reply.
+ */
+const VISIBILITY_BOUND_MS = 30_000;
+
+export function createMorphProvider(deps: MorphDeps, options: MorphOptions): Provider {
+  const timeout =
+    options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs };
+  const context: MorphContext = {
+    api: createMorphApi(deps.http, timeout),
+    servicePorts: options.servicePorts ?? DEFAULT_SERVICE_PORTS,
+    wakeOn: options.wakeOn ?? { http: false, ssh: false },
+  };
+  return {
+    name: 'morph',
+    guestIdPrefix: 'morph-',
+    capabilities: { preservesRam: true },
+    failureDomain: options.failureDomain,
+    simulated: options.simulated,
+    visibilityBoundMs: VISIBILITY_BOUND_MS,
+    prepare: async (spec, call) => {
+      call.signal.throwIfAborted();
+      return prepare(spec, options.failureDomain);
+    },
+    create: (intent, call) => createInstance(intent, context, call),
+    look: (intent, call) => look(intent, context, call),
+    bringUp: (_intent, created, call) => bringUpInstance(created.ref, context, call),
+    pause: (ref, call) => rememberingSteps(call, (watched) => pauseInstance(ref, context, watched)),
+    resume: (ref, _options, call) =>
+      rememberingSteps(call, (watched) => resumeInstance(ref, context, watched)),
+    destroy: (ref, call) => rememberingSteps(call, (watched) => destroyInstance(ref, context, watched)),
+    inspect: (ref, call) => inspect(ref, context, call),
+    list: (call) => list(context, call),
+    probe: (call) => probe(context, call),
+  };
+}
+
+/** Nothing is asked: a snapshot that is gone is refused by the start itself, before anything happens. */
+function prepare(spec: GuestSpec, failureDomain: string): GuestIntent {
+  const source = spec.sources.morph?.snapshotId;
+  if (source === undefined) {
+    throw new ProviderError({
+      kind: 'source_missing',
+      effect: 'none',
+      message: 'the preset names no snapshot for morph',
+      remediation: 'Add sources.morph.snapshotId to the preset.',
+      provider: 'morph',
+    });
+  }
+  const { guestId, marker, metadata } = spec;
+  return { provider: 'morph', guestId, failureDomain, source, marker, metadata };
+}
+
+async function createInstance(
+  intent: GuestIntent,
+  context: MorphContext,
+  call: ProviderCall,
+): Promise<CreatedGuest> {
+  const { ttlSeconds } = intent.marker;
+  const json = {
+    // Ours last: a caller cannot sign for us.
+    metadata: { ...intent.metadata, ...markerToMetadata(intent.marker) },
+    // Always with its action: Morph's default is `stop`, and that deletes (facts A4).
+    ...(ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds, ttl_action: 'pause' }),
+  };
+  const query = { snapshot_id: intent.source };
+  try {
+    const created = await context.api.change(
+      { step: 'create', method: 'POST', path: '/instance', query, json },
+      call,
+    );
+    if (created === undefined) throw new Error('a start answers its instance');
+    return { ref: refOf(intent.guestId, created) };
+  } catch (error) {
+    if (!isProviderError(error) || error.report.kind !== 'not_found') throw error;
+    throw new ProviderError({
+      ...error.report,
+      kind: 'source_missing',
+      message: `there is no snapshot ${intent.source} in this Morph account`,
+      remediation: 'Correct sources.morph.snapshotId of the preset, or MORPH_API_KEY.',
+      cause: error,
+    });
+  }
+}
+
+async function look(intent: GuestIntent, context: MorphContext, call: ProviderCall): Promise<Sighting> {
+  const found = await context.api.list({ [markerMetadataKey('guest')]: intent.guestId }, call);
+  // The oldest, should somebody have copied one with its metadata.
+  const [first] = found
+    .filter(({ metadata }) => markerFromMetadata(metadata)?.guest === intent.guestId)
+    .toSorted((a, b) => (a.created ?? 0) - (b.created ?? 0));
+  return first === undefined ? { kind: 'absent' } : { kind: 'ours', ref: refOf(intent.guestId, first) };
+}
+
+const CONDITIONS: Readonly<Record<string, GuestCondition>> = {
+  pending: 'creating',
+  ready: 'running',
+  saving: 'pausing',
+  paused: 'paused',
+};
+
+async function inspect(ref: GuestRef, context: MorphContext, call: ProviderCall): Promise<GuestObservation> {
+  const instance = await context.api.find(ref.nativeId, call);
+  if (instance === undefined) return { condition: 'gone', detail: 'Morph knows no such instance' };
+  const marker = markerFromMetadata(instance.metadata);
+  const own = marker?.guest === ref.guestId ? { marker } : {};
+  return { condition: conditionOf(instance), detail: instance.status ?? 'without status', ...own };
+}
+
+/** `error` is not among our conditions: it is the provider's to explain. */
+function conditionOf(instance: MorphInstance): GuestCondition {
+  return CONDITIONS[instance.status ?? ''] ?? 'unknown';
+}
+
+async function list(context: MorphContext, call: ProviderCall): Promise<readonly ListedGuest[]> {
+  const instances = await context.api.list({}, call);
+  return instances.flatMap((instance) => {
+    const marker = markerFromMetadata(instance.metadata);
+    if (marker === undefined) return [];
+    return [{ ref: refOf(marker.guest, instance), condition: conditionOf(instance), marker }];
+  });
+}
+
+async function probe(context: MorphContext, call: ProviderCall): Promise<ProviderHealth> {
+  try {
+    await context.api.check(call);
+    return { healthy: true, detail: 'Morph Cloud answers' };
+  } catch (error) {
+    if (!isProviderError(error)) throw error;
+    const { message, remediation } = error.report;
+    return { healthy: false, detail: [message, remediation].filter(Boolean).join(' ') };
+  }
+}
+
+function refOf(guestId: string, instance: MorphInstance): GuestRef {
+  return { provider: 'morph', guestId, nativeId: instance.id };
+}

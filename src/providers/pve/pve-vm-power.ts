@@ -1,0 +1,157 @@
+/**
+ * Pause is suspend to disk, resume wakes from it: the memory is kept. A VM that is off without a memory image
+ * is not paused by us but found stopped, and says so.
+ */
+import type { GuestRef } from '../../core/guest.ts';
+import type { PauseResult, ProviderCall, ResumeResult } from '../provider.ts';
+import { isProviderError, ProviderError, withEffect } from '../provider-error.ts';
+import type { PveContext } from './pve-context.ts';
+import { readFacts } from './pve-endpoints.ts';
+import { isRefusal, PveError } from './pve-errors.ts';
+import { guestFailure, stuck } from './pve-failures.ts';
+import { findGuestTask, isHibernated, isRunning, isStopped, readStatus, runGuestTask } from './pve-guest.ts';
+import { requireOwn } from './pve-locate.ts';
+import { refuseWithoutRoom } from './pve-memory-room.ts';
+import type { Place } from './pve-place.ts';
+import type { GuestStatus } from './pve-schemas.ts';
+import { bootVm } from './pve-vm-start.ts';
+
+const SUSPEND = { step: 'suspend', path: '/status/suspend', params: { todisk: 1 }, task: 'suspend' };
+const RESUME = { step: 'resume', path: '/status/resume', task: 'resume' };
+
+export async function pauseVm(ref: GuestRef, context: PveContext, call: ProviderCall): Promise<PauseResult> {
+  const { place, config } = await requireOwn(ref, context, call);
+  const before = await readSettledStatus(place, context, call);
+  if (isHibernated(before)) return { preservesRam: true };
+  if (isStopped(before)) return { preservesRam: false };
+  await refuseWithoutRoom(place, config, context, call);
+  const failure = await failureOf(runGuestTask(SUSPEND, place, context, call));
+  const after = await readAfter(failure, place, context, call);
+  if (isHibernated(after)) return { preservesRam: true };
+  // It powered itself off in between: `VM 105 not running`.
+  if (isStopped(after)) return { preservesRam: false };
+  throw (
+    settledFailure(failure, after) ??
+    guestFailure('wrong_state', place, 'is not hibernated after its suspend', context)
+  );
+}
+
+export async function resumeVm(
+  ref: GuestRef,
+  options: { readonly allowColdBoot: boolean },
+  context: PveContext,
+  call: ProviderCall,
+): Promise<ResumeResult> {
+  const own = await requireOwn(ref, context, call);
+  const { place } = own;
+  const before = await readSettledStatus(place, context, call);
+  let memoryKept = true;
+  if (isStopped(before)) {
+    memoryKept = false;
+    await bootWithoutMemory(place, options, context, call);
+  } else if (!isRunning(before)) {
+    memoryKept = await wake(place, options, context, call);
+  }
+  const facts = await readFacts(own, context, call).catch((error: unknown) => {
+    throw isProviderError(error) ? withEffect(error, 'applied') : error;
+  });
+  return { facts, memoryKept };
+}
+
+/** From disk, or from a pause in memory that a person made; true when the memory came back. */
+async function wake(
+  place: Place,
+  options: { readonly allowColdBoot: boolean },
+  context: PveContext,
+  call: ProviderCall,
+): Promise<boolean> {
+  const failure = await failureOf(runGuestTask(RESUME, place, context, call));
+  const after = await readAfter(failure, place, context, call);
+  if (isRunning(after)) return true;
+  if (isStopped(after)) {
+    await bootWithoutMemory(place, options, context, call);
+    return false;
+  }
+  // Proxmox hides a lock it could not get in time behind `not running` (facts §4): the image is still there.
+  if (isHibernated(after) && isRefusal(failure, 'not_running')) {
+    throw new ProviderError({ ...failure.report, kind: 'contention', effect: 'none', cause: failure });
+  }
+  throw (
+    settledFailure(failure, after) ??
+    guestFailure('wrong_state', place, 'does not run after its resume', context)
+  );
+}
+
+async function bootWithoutMemory(
+  place: Place,
+  options: { readonly allowColdBoot: boolean },
+  context: PveContext,
+  call: ProviderCall,
+): Promise<void> {
+  if (options.allowColdBoot) {
+    await bootVm(place, context, call);
+    return;
+  }
+  throw new ProviderError({
+    kind: 'memory_lost',
+    effect: 'none',
+    message: `${place.guestId} is powered off and has no memory image: what ran in it is gone, its disk is not`,
+    remediation: 'Resume it with onLostMemory: "cold-boot" to start it from its disk.',
+    provider: context.kind.provider,
+  });
+}
+
+/**
+ * The status once no suspend is under way: a pause begun elsewhere is waited for. A `suspending` lock that no
+ * task holds stays until a person removes it.
+ */
+async function readSettledStatus(
+  place: Place,
+  context: PveContext,
+  call: ProviderCall,
+): Promise<GuestStatus | undefined> {
+  const status = await readStatus(place, context, call);
+  if (status?.lock !== 'suspending') return status;
+  const task = await findGuestTask('suspend', place, context, call);
+  // However it ended, the guest's state tells.
+  if (task !== undefined) await failureOf(context.tasks.wait(task, call));
+  const now = await readStatus(place, context, call);
+  if (now?.lock === 'suspending') throw stuck(place, 'suspending', context);
+  return now;
+}
+
+/** The state after an action; when it cannot be read, the action's own failure is the better answer. */
+async function readAfter(
+  failure: ProviderError | undefined,
+  place: Place,
+  context: PveContext,
+  call: ProviderCall,
+): Promise<GuestStatus | undefined> {
+  try {
+    return await readSettledStatus(place, context, call);
+  } catch (error) {
+    if (!isProviderError(error) || error.report.kind === 'stuck') throw error;
+    throw failure ?? withEffect(error, 'applied');
+  }
+}
+
+async function failureOf(work: Promise<unknown>): Promise<ProviderError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (isProviderError(error)) return error;
+    throw error;
+  }
+}
+
+/** A task that has ended and left the guest in a steady state has left nothing else behind. */
+function settledFailure(
+  failure: ProviderError | undefined,
+  after: GuestStatus | undefined,
+): ProviderError | undefined {
+  const settled = isRunning(after) || isHibernated(after);
+  return failure instanceof PveError && failure.task !== undefined && settled
+    ? withEffect(failure, 'none')
+    : failure;
+}
