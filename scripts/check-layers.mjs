@@ -24,9 +24,10 @@ const { output } = await cruise(
   { tsConfig: extractTSConfig(options.tsConfig.fileName) },
 );
 
-const problems = output.summary.violations.map(({ rule, from, to }) => {
+const problems = output.summary.violations.map(({ rule, from, to, cycle }) => {
   const { comment } = forbidden.find(({ name }) => name === rule.name);
-  return `${from} → ${to}\n    ${rule.name}: ${comment}`;
+  const path = cycle ? cycle.map(({ name }) => name).join(' → ') : to;
+  return `${from} → ${path}\n    ${rule.name}: ${comment}`;
 });
 
 for (const file of files.filter((name) => !name.startsWith(join(SOURCES, 'main')))) {

@@ -14,6 +14,7 @@ export const FAILURE_KINDS = [
   'rate_limited',
   'contention',
   'still_creating',
+  'waiting',
   'over_capacity',
   'quota_exceeded',
   'unauthorized',

@@ -92,6 +92,8 @@ export interface Operation {
   readonly failure?: OperationFailure;
   /** For a resume: whether memory was kept. */
   readonly memoryKept?: boolean;
+  /** For a resume: an attempt of it booted the guest from its disk, so memory cannot have been kept. */
+  readonly coldBooted?: boolean;
 }
 
 export function isSettled(state: OperationState): boolean {

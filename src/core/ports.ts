@@ -19,3 +19,60 @@ export interface VmidPool {
 export class VmidRangeExhausted extends Error {
   override readonly name = 'VmidRangeExhausted';
 }
+
+/** One scarce thing: a template that is cloned one at a time, a storage that writes two memory images at most. */
+export interface PermitWant {
+  /** Unique in the deployment; begins with the failure domain it belongs to. */
+  readonly name: string;
+  /** How many may hold it at once. */
+  readonly limit: number;
+}
+
+export type PermitAnswer =
+  | { readonly granted: true; readonly name: string }
+  /** In line now, for each of the alternatives. `oldest`: who has held one of them longest. */
+  | { readonly granted: false; readonly place: number; readonly oldest: PermitHolding };
+
+export interface PermitHolding {
+  readonly name: string;
+  readonly holder: string;
+  readonly heldForMs: number;
+  /** What the holder noted about its use, such as a UPID. */
+  readonly note?: string;
+}
+
+/**
+ * Bounded rights, held by operations and kept in Redis, so that they survive their holders. Whoever waits
+ * parks its job and is woken when its turn comes; nobody may overtake.
+ */
+export interface Permits {
+  /** Takes one of the alternatives. A holder of one gets the same again. May be called any number of times. */
+  take(holder: string, alternatives: readonly PermitWant[]): Promise<PermitAnswer>;
+  /** Notes what the permit is used for, for whoever has to judge whether it is still in use. */
+  note(holder: string, name: string, note: string): Promise<void>;
+  /** Gives a permit back and hands it to the next in line. Not holding it: nothing happens. */
+  release(holder: string, name: string): Promise<void>;
+}
+
+/** Memory that a guest is entitled to on a node while it runs. */
+export interface MemoryReservation {
+  readonly guestId: string;
+  readonly node: string;
+  readonly vmid: number;
+  readonly memoryMib: number;
+}
+
+export interface CapacityBook {
+  /** What our guests are entitled to now, in this failure domain. */
+  reservations(failureDomain: string): Promise<readonly MemoryReservation[]>;
+  /**
+   * Reserves if the node's reservations, this one and `othersMib` together stay within `limitMib`; atomically,
+   * so that two starts never share the last place. Tentative for a minute, until the intent is recorded or
+   * the resume settles. A guest that has a reservation on that node keeps it.
+   */
+  reserve(
+    failureDomain: string,
+    wanted: MemoryReservation,
+    room: { readonly limitMib: number; readonly othersMib: number },
+  ): Promise<boolean>;
+}

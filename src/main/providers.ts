@@ -20,6 +20,7 @@ export interface ProvidersOptions {
   readonly installId: string;
   readonly servicePorts?: readonly ServicePort[];
   readonly requestTimeoutMs?: number;
+  readonly timing: { readonly cloneTimeoutMs: number };
 }
 
 /** A PVE node's daemon works on three requests at a time; one more keeps it busy. */
@@ -30,7 +31,7 @@ const MORPH_CONNECTIONS = 16;
 export function createProviders(
   store: Store,
   { pve, morph }: Backends,
-  { deployment, installId, servicePorts, requestTimeoutMs }: ProvidersOptions,
+  { deployment, installId, servicePorts, requestTimeoutMs, timing }: ProvidersOptions,
 ): Providers {
   const common = {
     ...(servicePorts && { servicePorts }),
@@ -52,6 +53,7 @@ export function createProviders(
           failureDomain,
           simulated,
           deployment,
+          cloneTimeoutMs: timing.cloneTimeoutMs,
           ...common,
           ...(endpointUrlTemplate && { endpointUrlTemplate }),
         },

@@ -148,7 +148,7 @@ async function reported<T>(run: () => Promise<T>): Promise<T> {
 function isConnectionTrouble(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const text = `${error.name} ${error.message}`;
-  return /MaxRetriesPerRequest|Connection is closed|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|Stream isn't writeable|LOADING/.test(
+  return /MaxRetriesPerRequest|Connection is closed|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|Stream isn't writeable|LOADING|Command timed out/.test(
     text,
   );
 }

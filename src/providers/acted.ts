@@ -12,6 +12,7 @@ export async function rememberingSteps<T>(
   let acted = false;
   const watched: ProviderCall = {
     signal: call.signal,
+    holder: call.holder,
     async step(name, send) {
       const done = await call.step(name, send);
       acted = true;

@@ -22,12 +22,34 @@ import type { Sources } from '../core/start-request.ts';
 /** What a driver needs of whoever calls it. */
 export interface ProviderCall {
   readonly signal: AbortSignal;
+  /** Who holds the permits that this call takes: the id of the operation. */
+  readonly holder: string;
   /**
    * Runs one side effect under the fence. `send` gets the instant, on `performance.now()`'s clock, after
    * which its bytes may no longer leave; the HTTP client checks it right before sending.
    * @throws when the claim is lost; then nothing was sent.
    */
   step<T>(name: string, send: (sendBeforeMs: number) => Promise<T>): Promise<T>;
+}
+
+/** What fits on a provider's machines; published for pages and metrics. */
+export interface CapacityReport {
+  readonly nodes: readonly {
+    readonly node: string;
+    readonly online: boolean;
+    readonly cordoned: boolean;
+    readonly memoryMib: number;
+    /** Running guests of anybody, with what ours are entitled to. */
+    readonly usedMib: number;
+    /** Kept free for the host and for resumes. */
+    readonly reservedMib: number;
+  }[];
+  readonly storages: readonly {
+    readonly node: string;
+    readonly storage: string;
+    readonly totalMib: number;
+    readonly usedMib: number;
+  }[];
 }
 
 /** What a new guest is to be. */
@@ -168,6 +190,9 @@ export interface Provider {
 
   /** Every guest of ours that the provider shows, of any deployment; markers where the list carries them. */
   list(call: ProviderCall): Promise<readonly ListedGuest[]>;
+
+  /** Only where capacity is ours to watch. */
+  capacity?(call: ProviderCall): Promise<CapacityReport>;
 
   /** One cheap request that needs credentials. Never throws but on abort. */
   probe(call: ProviderCall): Promise<ProviderHealth>;

@@ -22,6 +22,8 @@ export interface AttemptWrites {
   /** True for exactly one caller per intent: that one may send the create. */
   takeSendPermit(claim: Claim, guestId: string, nowMs: number): Promise<boolean>;
   recordCreated(claim: Claim, ref: GuestRef, task: string | undefined): Promise<void>;
+  /** Remembers, before it is asked for, that this operation boots the guest from its disk. */
+  recordColdBoot(claim: Claim): Promise<void>;
   /** Keeps the attempt open and releases the claim; the attempt's job comes back after `delayMs`. */
   hold(claim: Claim, hold: Hold): Promise<void>;
   /** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number. */
@@ -35,6 +37,7 @@ export function createAttemptWrites(keys: Keys): AttemptWrites {
     recordIntent: (claim, intent, nowMs) => recordIntent(keys, claim, intent, nowMs),
     takeSendPermit: (claim, guestId, nowMs) => takeSendPermit(keys, claim, guestId, nowMs),
     recordCreated: (claim, ref, task) => recordCreated(keys, claim, ref, task),
+    recordColdBoot: (claim) => recordColdBoot(keys, claim),
     hold: (claim, held) => hold(keys, claim, held),
     openNextAttempt: (claim, next, nowMs) => openNextAttempt(keys, claim, next, nowMs),
     settle: (claim, settlement, nowMs) => settle(keys, claim, settlement, nowMs),
@@ -83,6 +86,10 @@ async function recordCreated(
   await claim.commit(
     claim.begin().setFields(keys.guest(ref.guestId), { ref: JSON.stringify(ref), creationTask: task }),
   );
+}
+
+async function recordColdBoot(keys: Keys, claim: Claim): Promise<void> {
+  await claim.commit(claim.begin().setFields(keys.operation(claim.operation.id), { coldBooted: 'true' }));
 }
 
 async function hold(keys: Keys, claim: Claim, { sinceMs, delayMs, nowMs }: Hold): Promise<void> {

@@ -17,6 +17,10 @@
  * | events | the event log (a stream) | the newest 100,000 | 250 |
  * | vmids | VMID pool of one failure domain | for ever, one item per held id | 100 |
  * | providers, deployment | what workers publish | for ever, a handful | 500 |
+ * | access:tokens, :names | digest of a token → who it is, name → digest | until revoked | 250 |
+ * | access:session, :code | digest of a cookie or login code → digest of its token | 12 h, 24 h | 150 |
+ * | access:count | requests of a token, failed logins of an address | its window, minutes | 100 |
+ * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
 export interface Keys {
   readonly tag: string;
@@ -39,6 +43,19 @@ export interface Keys {
   readonly settlements: string;
   readonly providers: string;
   readonly deployment: string;
+  readonly access: AccessKeys;
+  readonly audit: string;
+}
+
+/** Only digests are kept: nobody who reads Redis can log in with what is found there. */
+export interface AccessKeys {
+  readonly tokens: string;
+  readonly names: string;
+  /** There once the first admin token was made, for ever: it is made once per deployment. */
+  readonly firstStart: string;
+  session(digest: string): string;
+  code(digest: string): string;
+  count(what: string): string;
 }
 
 export interface VmidKeys {
@@ -56,6 +73,8 @@ export const GUEST_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 export const REPLY_RETENTION_MS = 60_000;
 /** About 25 MB; a reader that was away longer gets a reset. */
 export const EVENTS_MAX_LENGTH = 100_000;
+/** About 2.5 MB, months of a busy team's clicks; older entries belong into whatever collects the logs. */
+export const AUDIT_MAX_LENGTH = 10_000;
 
 export function createKeys(deployment: string): Keys {
   const tag = `{${deployment}}`;
@@ -85,5 +104,18 @@ export function createKeys(deployment: string): Keys {
     settlements: `${tag}:settlements`,
     providers: `${tag}:providers`,
     deployment: `${tag}:deployment`,
+    access: createAccessKeys(`${tag}:access`),
+    audit: `${tag}:audit`,
+  };
+}
+
+function createAccessKeys(access: string): AccessKeys {
+  return {
+    tokens: `${access}:tokens`,
+    names: `${access}:names`,
+    firstStart: `${access}:first-start`,
+    session: (digest) => `${access}:session:${digest}`,
+    code: (digest) => `${access}:code:${digest}`,
+    count: (what) => `${access}:count:${what}`,
   };
 }

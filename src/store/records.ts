@@ -151,6 +151,7 @@ const operationSchema = z.object({
   settledAtMs: stored.exactOptional(),
   failure: json(operationFailure).exactOptional(),
   memoryKept: flag.exactOptional(),
+  coldBooted: flag.exactOptional(),
 });
 
 const marker = z.object({

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 
-export type ScriptName = 'transact' | 'claim' | 'renew' | 'reserve-vmid';
+export type ScriptName = 'transact' | 'claim' | 'renew' | 'reserve-vmid' | 'count-in-window';
 
 export interface Scripts {
   /** Runs a script by its digest, and sends its text only when Redis does not have it (after a flush). */

@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis';
+import { type AccessStore, createAccessStore } from './access.ts';
 import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
+import { type AuditLog, createAuditLog } from './audit.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createKeys, type Keys } from './keys.ts';
@@ -21,6 +23,8 @@ export interface Store {
   readonly attempts: AttemptWrites;
   readonly deployment: DeploymentStore;
   readonly settlements: Settlements;
+  readonly access: AccessStore;
+  readonly audit: AuditLog;
   /** Closes what the store opened itself; the connection it was given stays its owner's. */
   close(): Promise<void>;
 }
@@ -45,6 +49,8 @@ export function createStore(redis: Redis, deployment: string, timing: LeaseTimin
     attempts: createAttemptWrites(keys),
     deployment: createDeploymentStore(redis, keys),
     settlements,
+    access: createAccessStore({ redis, keys, scripts, begin }),
+    audit: createAuditLog(redis, keys),
     close: () => settlements.close(),
   };
 }

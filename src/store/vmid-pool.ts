@@ -1,4 +1,4 @@
-import type { VmidPool } from '../core/ports.ts';
+import { type VmidPool, VmidRangeExhausted } from '../core/ports.ts';
 import type { Keys } from './keys.ts';
 import type { Scripts } from './scripts.ts';
 import type { BeginTransaction } from './transaction.ts';
@@ -15,7 +15,7 @@ export interface VmidPoolOptions {
   readonly nowMs: () => number;
 }
 
-/** @throws `Error` from `reserve` when every id of the range is held or cooling down. */
+/** @throws `VmidRangeExhausted` from `reserve` when every id of the range is held or cooling down. */
 export function createVmidPool(
   deps: { readonly keys: Keys; readonly scripts: Scripts; readonly begin: BeginTransaction },
   { failureDomain, first, last, installId, nowMs }: VmidPoolOptions,
@@ -32,7 +32,9 @@ export function createVmidPool(
         [guestId, first, last, start],
       );
       if (Number(vmid) === 0) {
-        throw new Error(`no VMID left in ${first}-${last}: widen PVE_VMID_RANGE or remove guests`);
+        throw new VmidRangeExhausted(
+          `no VMID left in ${first}-${last}: widen PVE_VMID_RANGE or remove guests`,
+        );
       }
       return Number(vmid);
     },

@@ -55,6 +55,7 @@ export function openSession(
 
   const call: ProviderCall = {
     signal,
+    holder: claim.operation.id,
     async step(name, send) {
       signal.throwIfAborted();
       await lease.confirm();

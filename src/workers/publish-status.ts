@@ -57,6 +57,7 @@ export async function startStatusPublisher(deps: {
 function readOnlyCall(signal: AbortSignal): ProviderCall {
   return {
     signal,
+    holder: 'status publisher',
     step: (name) => Promise.reject(new Error(`${name}: a probe may change nothing`)),
   };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { findRedisBinary } from '../../src/platform/redis-binary.ts';
 import { askRedis } from '../../src/platform/redis-ping.ts';
 import { type RedisServer, startRedisServer } from '../../src/platform/redis-server.ts';
@@ -76,6 +76,17 @@ describe('startRedisServer', () => {
     expect(await get(second.url, 'kept')).toBeNull();
   });
 
+  it('waits until a large data set is loaded', async () => {
+    const folder = await dataFolder();
+    const first = await start(folder);
+    const redis = new Redis(first.url);
+    await redis.eval("for i = 1, 300000 do redis.call('SET', 'key' .. i, 'value') end", 0);
+    await redis.quit();
+    await first.stop();
+    const second = await start(folder);
+    expect(await askRedis(second.port, ['DBSIZE'])).toContain(':300000');
+  });
+
   it('never evicts', async () => {
     const server = await start(await dataFolder());
     expect(await askRedis(server.port, ['CONFIG', 'GET', 'maxmemory-policy'])).toContain('noeviction');
@@ -142,7 +153,6 @@ describe('startRedisServer', () => {
   it.each(['SIGKILL', 'SIGTERM'] as const)('ends with its parent after %s, its data kept', async (signal) => {
     const folder = await dataFolder();
     const { child, port } = await startInOtherProcess(folder);
-    onTestFinished(() => void child.kill('SIGKILL'));
     await set(`redis://127.0.0.1:${port}`, 'kept', signal);
     child.kill(signal);
     await vi.waitFor(async () => expect(await askRedis(port, ['PING'])).toBe(''), { timeout: 10_000 });
@@ -185,6 +195,7 @@ async function startInOtherProcess(dataDir: string, then = 'setInterval(() => {}
     stdio: ['ignore', 'pipe', 'inherit'],
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
   });
+  cleanUps.push(async () => child.kill('SIGKILL'));
   const port = await new Promise<number>((resolve, reject) => {
     child.stdout.once('data', (text: Buffer) => resolve(Number(text.toString())));
     child.once('exit', () => reject(new Error('the other process ended before it said its port')));

@@ -162,6 +162,7 @@ export function testCall(signal: AbortSignal = new AbortController().signal): Te
   const steps: string[] = [];
   return {
     signal,
+    holder: `op-${randomBytes(4).toString('hex')}`,
     steps,
     async step(name, send) {
       steps.push(name);

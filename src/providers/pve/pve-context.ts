@@ -50,6 +50,8 @@ export interface PveOptions {
   /** `{port}` and `{guest}` are replaced: `https://port-{port}-{guest}.example.com`. Without it, by address. */
   readonly endpointUrlTemplate?: string;
   readonly requestTimeoutMs?: number;
+  /** How long a clone may take before `bringUp` gives up waiting with `still_creating`. */
+  readonly cloneTimeoutMs?: number;
   /** How long a booted guest may take to tell its address through the agent. */
   readonly addressTimeoutMs?: number;
 }
@@ -63,10 +65,25 @@ export interface PveContext {
   readonly vmids: VmidPool;
 }
 
+/** As cmux's clone proxy: a full copy on a slow storage ends within it. */
+const CLONE_TIMEOUT_MS = 15 * 60_000;
+
+export function cloneTimeoutOf({
+  cloneTimeoutMs = CLONE_TIMEOUT_MS,
+}: Pick<PveOptions, 'cloneTimeoutMs'>): number {
+  return cloneTimeoutMs;
+}
+
 export function createPveContext(kind: PveKind, deps: PveDeps, options: PveOptions): PveContext {
   const { provider } = kind;
   const timeout =
     options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs };
   const api = createPveApi(deps.http, { provider, ...timeout });
-  return { kind, options, api, tasks: createPveTasks(api, { provider }), vmids: deps.vmids };
+  return {
+    kind,
+    options,
+    api,
+    tasks: createPveTasks(api, { provider, cloneTimeoutMs: cloneTimeoutOf(options) }),
+    vmids: deps.vmids,
+  };
 }

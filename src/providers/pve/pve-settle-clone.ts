@@ -3,15 +3,13 @@ import type { ProviderCall } from '../provider.ts';
 import { isProviderError, ProviderError, withEffect } from '../provider-error.ts';
 import { pollUntil } from '../wait.ts';
 import { findClone } from './pve-clone-tasks.ts';
-import type { PveContext } from './pve-context.ts';
+import { cloneTimeoutOf, type PveContext } from './pve-context.ts';
 import { PveError } from './pve-errors.ts';
 import { guestFailure, stuckClone } from './pve-failures.ts';
 import { isBeingCreated } from './pve-identity.ts';
 import { type Located, locate, type OwnGuest } from './pve-locate.ts';
 import { intendedPlace } from './pve-look.ts';
 
-/** As long as a clone task may run; without a task of ours there is nothing else to wait for. */
-const CLONE_TIMEOUT_MS = 15 * 60_000;
 /** A lock without a task is believed when seen twice: task list and configuration are read one after the other. */
 const ORPHAN_SIGHTINGS = 2;
 
@@ -26,6 +24,7 @@ export async function settleClone(
   call: ProviderCall,
 ): Promise<OwnGuest> {
   const place = intendedPlace(intent, context);
+  const timeoutMs = cloneTimeoutOf(context.options);
   const failure = task === undefined ? undefined : await endOfTask(task, context, call);
   let orphanSightings = 0;
   const own = await pollUntil(
@@ -44,10 +43,10 @@ export async function settleClone(
       }
       return undefined;
     },
-    { signal: call.signal, timeoutMs: CLONE_TIMEOUT_MS },
+    { signal: call.signal, timeoutMs },
   );
   if (own !== undefined) return own;
-  const text = `is still being cloned after ${CLONE_TIMEOUT_MS / 60_000} min`;
+  const text = `is still being cloned after ${timeoutMs / 1000} s`;
   throw withEffect(guestFailure('still_creating', place, text, context), 'unknown');
 }
 

@@ -27,11 +27,10 @@ export interface PveTasks {
 }
 
 /**
- * How long a task of a type may run before we stop waiting for it. Ending a wait ends no task. Clones: as
- * cmux's clone proxy. Starts: a resume may take Proxmox 300 s and more (facts §4). Suspends write the memory.
+ * How long a task of a type may run before we stop waiting for it. Ending a wait ends no task. Starts: a resume
+ * may take Proxmox 300 s and more (facts §4). Suspends write the memory.
  */
 const TASK_TIMEOUT_MS: Readonly<Record<string, number>> = {
-  clone: 15 * 60_000,
   start: 10 * 60_000,
   resume: 10 * 60_000,
   suspend: 15 * 60_000,
@@ -48,13 +47,18 @@ const NEAR_THE_END = 0.8;
 /** Even then at least this often, for tasks that fail early. */
 const LONGEST_SPARSE_DELAY_MS = 5_000;
 
-export function createPveTasks(api: PveApi, options: { readonly provider: ProviderName }): PveTasks {
+export function createPveTasks(
+  api: PveApi,
+  options: { readonly provider: ProviderName; readonly cloneTimeoutMs: number },
+): PveTasks {
   /** Usual duration by task type, learned in this process only: it merely paces polling. */
   const usualMs = new Map<string, number>();
 
   async function wait(upid: string, call: ProviderCall): Promise<void> {
     const { node, type } = parseUpid(upid, options.provider);
-    const timeoutMs = TASK_TIMEOUT_MS[type.replace(/^(qm|vz)/, '')] ?? OTHER_TASK_TIMEOUT_MS;
+    const work = type.replace(/^(qm|vz)/, '');
+    const isClone = work === 'clone';
+    const timeoutMs = isClone ? options.cloneTimeoutMs : (TASK_TIMEOUT_MS[work] ?? OTHER_TASK_TIMEOUT_MS);
     const path = `/nodes/${node}/tasks/${encodeURIComponent(upid)}/status`;
     let failedReads = 0;
     const outcome = await pollUntil(
@@ -78,15 +82,15 @@ export function createPveTasks(api: PveApi, options: { readonly provider: Provid
         delayMs: (elapsedMs) => nextPollDelayMs(elapsedMs, usualMs.get(type)),
       },
     );
-    if (outcome === undefined) throw outlived(upid, timeoutMs);
+    if (outcome === undefined) throw outlived(upid, timeoutMs, isClone);
     if (!isSuccess(outcome)) throw failedTask({ provider: options.provider, upid, exitStatus: outcome });
   }
 
-  function outlived(upid: string, timeoutMs: number): ProviderError {
+  function outlived(upid: string, timeoutMs: number, isClone: boolean): ProviderError {
     return new ProviderError({
-      kind: 'timed_out',
+      kind: isClone ? 'still_creating' : 'timed_out',
       effect: 'unknown',
-      message: `task ${upid} still runs after ${timeoutMs / 60_000} min`,
+      message: `task ${upid} still runs after ${timeoutMs / 1000} s`,
       remediation: 'Look at the task in the Proxmox task list; the storage may be slow or hang.',
       provider: options.provider,
     });

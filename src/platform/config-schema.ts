@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import * as read from './config-values.ts';
+
+/** Proxmox takes ids from 100 to 999999999. */
+const PVE_VMIDS = [100, 999_999_999] as const;
+
+/**
+ * The one schema of the environment: every variable that is read, with what it is turned into. Rules that
+ * look at more than one variable are in `config-routing.ts` and `config-providers.ts`.
+ */
+export const environmentSchema = z.object({
+  SANDBOX_PROVIDER: read.text.optional(),
+  SANDBOX_PRIMARY_PROVIDER: read.text.optional(),
+  SANDBOX_FALLBACK_PROVIDERS: read.list.optional(),
+  SANDBOX_ROUTE_DEV: read.text.optional(),
+  SANDBOX_ROUTE_PROD: read.text.optional(),
+  SANDBOX_ROUTE_EPHEMERAL: read.text.optional(),
+  SANDBOX_ROUTE_QUICK_TASK: read.text.optional(),
+  SANDBOX_ROUTE_LONG_RUNNING: read.text.optional(),
+  SANDBOX_ROLLOUT: read.namedNumbers(0, 1_000_000).optional(),
+  SANDBOX_ROLLOUT_KEY: read.oneOf(['sandbox', 'user', 'team']).default('sandbox'),
+  SANDBOX_PRESETS_FILE: read.text.optional(),
+  SANDBOX_PORTS: read.namedNumbers(1, 65_535).optional(),
+
+  PROXMOX_KVM_ENABLED: read.flag.optional(),
+  PROXMOX_LXC_ENABLED: read.flag.optional(),
+  PROXMOX_DEFAULT: read.oneOf(['vm', 'kvm', 'lxc']).optional(),
+  PROXMOX_USE_KVM: read.flag.optional(),
+
+  PVE_API_URL: read.apiUrl.optional(),
+  PVE_API_TOKEN: read
+    .matching(
+      /^[^\s!=]+@[A-Za-z][\w.-]*![A-Za-z][\w.-]*=\S+$/,
+      'it does not have the shape user@realm!name=secret',
+    )
+    .optional(),
+  PVE_NODE: read.list.optional(),
+  PVE_PUBLIC_DOMAIN: read
+    .matching(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$/i, 'this is no domain name')
+    .optional(),
+  PVE_VERIFY_TLS: read.flag.default(true),
+  PVE_CA_FILE: read.text.optional(),
+  PVE_TLS_FINGERPRINT: read
+    .matching(/^([0-9a-f]{2}:?){31}[0-9a-f]{2}$/i, 'this is no SHA-256 fingerprint of 32 bytes in hex')
+    .optional(),
+  PVE_VMID_RANGE: read.numberRange(...PVE_VMIDS).default({ first: 20_000, last: 29_999 }),
+
+  MORPH_API_KEY: read.matching(/^\S+$/, 'it holds a space or a line break').optional(),
+  MORPH_API_BASE_URL: read.apiUrl.default('https://cloud.morph.so/api'),
+
+  REDIS_URL: read.redisUrl.optional(),
+  REDIS_DURABILITY: read.oneOf(['aof', 'managed']).default('aof'),
+  DEPLOYMENT: read
+    .matching(
+      /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/,
+      'only a-z, 0-9 and inner hyphens, at most 32 characters',
+    )
+    .optional(),
+
+  HOST: read.matching(/^[\w.:-]+$/, 'this is no host name or address').default('127.0.0.1'),
+  PORT: read.wholeNumber(0, 65_535).default(8787),
+  LOG_LEVEL: read.oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  DATA_DIR: read.text.default('.data'),
+
+  WORKER_CONCURRENCY: read.wholeNumber(1, 1_000).default(8),
+  PROVIDER_CONCURRENCY: read.wholeNumber(1, 10_000).default(16),
+  UNKNOWN_HOLD_MS: read.wholeNumber(100, 600_000).default(10_000),
+  CLONE_TIMEOUT_MS: read.wholeNumber(1_000, 7_200_000).default(300_000),
+  USABLE_TIMEOUT_MS: read.wholeNumber(1_000, 3_600_000).default(90_000),
+  START_DEADLINE_MS: read.wholeNumber(1_000, 86_400_000).default(600_000),
+});
+
+export type Environment = z.output<typeof environmentSchema>;
+export type Setting = keyof Environment;
+
+export const SETTINGS = Object.keys(environmentSchema.shape) as readonly Setting[];
+
+const A_PROVIDER = 'use pve-vm or morph';
+const TRUE_OR_FALSE = 'use true or false';
+const A_DURATION = 'give milliseconds, such as 10000';
+
+/** What to do when the value of a setting cannot be read. */
+export const REMEDIES: Readonly<Record<Setting, string>> = {
+  SANDBOX_PROVIDER: A_PROVIDER,
+  SANDBOX_PRIMARY_PROVIDER: A_PROVIDER,
+  SANDBOX_FALLBACK_PROVIDERS: 'list pve-vm, morph, or set it to nothing for no fallback',
+  SANDBOX_ROUTE_DEV: A_PROVIDER,
+  SANDBOX_ROUTE_PROD: A_PROVIDER,
+  SANDBOX_ROUTE_EPHEMERAL: A_PROVIDER,
+  SANDBOX_ROUTE_QUICK_TASK: A_PROVIDER,
+  SANDBOX_ROUTE_LONG_RUNNING: A_PROVIDER,
+  SANDBOX_ROLLOUT: 'give weights, such as pve-vm:20,morph:80',
+  SANDBOX_ROLLOUT_KEY: 'use sandbox, user or team',
+  SANDBOX_PRESETS_FILE: 'see docs/configuration.md for the form of the file',
+  SANDBOX_PORTS: 'give names with ports, such as worker:39377,vscode:39378',
+  PROXMOX_KVM_ENABLED: TRUE_OR_FALSE,
+  PROXMOX_LXC_ENABLED: TRUE_OR_FALSE,
+  PROXMOX_DEFAULT: 'use vm',
+  PROXMOX_USE_KVM: TRUE_OR_FALSE,
+  PVE_API_URL: 'give the address of the API, such as https://pve.example.com:8006',
+  PVE_API_TOKEN:
+    'make one under Datacenter → Permissions → API Tokens and join id and secret with "=": user@pve!cmux=xxxxxxxx-…',
+  PVE_NODE: 'give the name of the node as Proxmox shows it, or several separated by commas',
+  PVE_PUBLIC_DOMAIN: 'give the domain under which sandboxes are reached, such as sandboxes.example.com',
+  PVE_VERIFY_TLS: TRUE_OR_FALSE,
+  PVE_CA_FILE: 'give a readable PEM file; on the node it is /etc/pve/pve-root-ca.pem',
+  PVE_TLS_FINGERPRINT: 'copy the fingerprint from Proxmox: node → System → Certificates',
+  PVE_VMID_RANGE: 'give a range that nothing else uses, such as 20000-29999',
+  MORPH_API_KEY: 'copy the key from https://cloud.morph.so',
+  MORPH_API_BASE_URL: 'leave it out, or give https://cloud.morph.so/api',
+  REDIS_URL: 'give the address of your Redis, such as redis://127.0.0.1:6379',
+  REDIS_DURABILITY: 'use aof, or managed when whoever runs the Redis makes it durable',
+  DEPLOYMENT: 'give this installation a name of its own that never changes, such as production',
+  HOST: 'use 127.0.0.1, or 0.0.0.0 to be reached from elsewhere',
+  PORT: 'use a free port, such as 8787',
+  LOG_LEVEL: 'use info',
+  DATA_DIR: 'give a folder that only this process uses',
+  WORKER_CONCURRENCY: 'use 8',
+  PROVIDER_CONCURRENCY: 'use 16',
+  UNKNOWN_HOLD_MS: A_DURATION,
+  CLONE_TIMEOUT_MS: A_DURATION,
+  USABLE_TIMEOUT_MS: A_DURATION,
+  START_DEADLINE_MS: A_DURATION,
+};

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+
+/** Readers of single settings. Each turns text into a value, or says in one clause what is wrong with it. */
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+export const text = z.string();
+
+export const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+);
+
+export const flag = reader((value) => {
+  if (/^(true|1|yes|on)$/i.test(value)) return { value: true };
+  if (/^(false|0|no|off)$/i.test(value)) return { value: false };
+  return { problem: `"${value}" is neither true nor false` };
+});
+
+export function wholeNumber(least: number, most: number) {
+  return reader((value) => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= least && number <= most) return { value: number };
+    return { problem: `"${value}" is no whole number from ${least} to ${most}` };
+  });
+}
+
+export function oneOf<const Choice extends string>(choices: readonly Choice[]) {
+  return reader<Choice>((value) => {
+    const found = choices.find((choice) => choice === value.toLowerCase());
+    return found === undefined
+      ? { problem: `"${value}" is none of ${choices.join(', ')}` }
+      : { value: found };
+  });
+}
+
+/** Credentials travel to it, so it has to be https, but for a simulator or tunnel on this machine. */
+export const apiUrl = reader((value) => {
+  const url = parseUrl(value);
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return { problem: 'this is no https address' };
+  if (url.username !== '' || url.password !== '')
+    return { problem: 'the address holds a user or a password' };
+  if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)) {
+    return { problem: `http would send credentials in clear text to ${url.hostname}` };
+  }
+  return { value: value.replace(/\/+$/, '') };
+});
+
+export const redisUrl = reader((value) =>
+  /^rediss?:$/.test(parseUrl(value)?.protocol ?? '')
+    ? { value }
+    : { problem: 'this is no redis:// or rediss:// address' },
+);
+
+export function matching(pattern: RegExp, problem: string) {
+  return reader((value) => (pattern.test(value) ? { value } : { problem }));
+}
+
+/** `first-last`, both included. */
+export function numberRange(least: number, most: number) {
+  return reader((value) => {
+    const [, from, to] = /^(\d+)\s*-\s*(\d+)$/.exec(value) ?? [];
+    const [first, last] = [Number(from), Number(to)];
+    if (first >= least && last <= most && first <= last) return { value: { first, last } };
+    return { problem: `"${value}" is no range first-last within ${least}-${most}` };
+  });
+}
+
+/** `name:number,name:number`, each name once. */
+export function namedNumbers(least: number, most: number) {
+  return reader((value) => {
+    const pairs: { name: string; number: number }[] = [];
+    for (const item of value.split(',')) {
+      const [, name = '', digits] = /^\s*([a-z][a-z0-9-]*)\s*:\s*(\d+)\s*$/i.exec(item) ?? [];
+      const number = Number(digits);
+      if (name === '' || number < least || number > most) {
+        return { problem: `"${item.trim()}" is no name:number with a number from ${least} to ${most}` };
+      }
+      if (pairs.some((pair) => pair.name === name)) return { problem: `${name} is named twice` };
+      pairs.push({ name, number });
+    }
+    return { value: pairs };
+  });
+}
+
+type Reading<Value> = { readonly value: Value } | { readonly problem: string };
+
+function reader<Value>(read: (value: string) => Reading<Value>) {
+  return z.string().transform((value, context): Value => {
+    const reading = read(value);
+    if ('value' in reading) return reading.value;
+    context.addIssue({ code: 'custom', message: reading.problem });
+    return z.NEVER;
+  });
+}
+
+function parseUrl(value: string): URL | undefined {
+  return URL.canParse(value) ? new URL(value) : undefined;
+}

@@ -1,0 +1,207 @@
+import type { ProviderName } from '../core/provider-name.ts';
+import type { RoutingPolicy } from '../core/route.ts';
+import type { Preset } from '../core/start-request.ts';
+import { ConfigError } from './config-error.ts';
+import { createProblems, type Problems } from './config-problems.ts';
+import {
+  CREDENTIALS,
+  enabledProviders,
+  type MorphConfig,
+  type PveConfig,
+  readMorph,
+  readProxmoxPreference,
+  readPve,
+} from './config-providers.ts';
+import { readRouting } from './config-routing.ts';
+import { type Environment, environmentSchema, SETTINGS, type Setting } from './config-schema.ts';
+import { findTypos } from './config-typos.ts';
+import { LOCAL_PRESETS } from './local-presets.ts';
+import { readPresetsFile } from './presets-file.ts';
+import { withoutPassword } from './redact-url.ts';
+import type { RedisDurability } from './redis-safety.ts';
+
+interface CommonConfig {
+  /** Names our keys in Redis and our guests at the providers. */
+  readonly deployment: string;
+  /** Providers this process can serve, simulated ones in local mode; none where it only submits. */
+  readonly enabledProviders: readonly ProviderName[];
+  readonly routing: RoutingPolicy;
+  readonly presets: readonly Preset[];
+  /** Services every sandbox offers; absent: those of cmux. */
+  readonly servicePorts?: readonly { readonly name: string; readonly port: number }[];
+  readonly http: { readonly host: string; readonly port: number };
+  readonly logLevel: Environment['LOG_LEVEL'];
+  readonly dataDir: string;
+  readonly concurrency: {
+    /** Attempts that one worker process carries out at a time, per provider. */
+    readonly perWorker: number;
+    /** Attempts that all workers together carry out at a time, per provider. */
+    readonly perProvider: number;
+  };
+  readonly timing: {
+    readonly unknownHoldMs: number;
+    readonly cloneTimeoutMs: number;
+    readonly usableTimeoutMs: number;
+    readonly startDeadlineMs: number;
+  };
+  /** What is allowed but should be known, in sentences. */
+  readonly warnings: readonly string[];
+}
+
+/** Own Redis and simulators: nothing real is touched. */
+export interface LocalConfig extends CommonConfig {
+  readonly mode: 'local';
+}
+
+export interface ServiceConfig extends CommonConfig {
+  readonly mode: 'service';
+  /** The address may hold a password: secret. */
+  readonly redis: { readonly url: string; readonly durability: RedisDurability };
+  readonly pve?: PveConfig;
+  readonly morph?: MorphConfig;
+}
+
+/** Holds secrets: print `redacted(config)` only. */
+export type Config = LocalConfig | ServiceConfig;
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the whole environment, and the files it names.
+ * @throws ConfigError that lists every problem at once.
+ */
+export function loadConfig(variables: Variables): Config {
+  const problems = createProblems();
+  const given = (setting: Setting) => rawValue(variables, setting) !== undefined;
+  const env = readVariables(variables, problems);
+  const local = ![...CREDENTIALS, 'REDIS_URL' as const].some(given);
+
+  for (const typo of findTypos(Object.keys(variables))) problems.addOther(typo);
+  checkService(given, local, problems);
+  checkTiming(env, problems);
+  const preference = readProxmoxPreference(env, problems);
+  const enabled = enabledProviders(env, given, local);
+  const routing = readRouting({ env, preference, local, enabled }, problems);
+  const pve = readPve(env, given, problems);
+  const morph = readMorph(env);
+  const presets = readPresets(env, local, problems);
+  if (problems.all.length > 0 || routing === undefined) throw new ConfigError(problems.all);
+
+  const common = {
+    ...commonConfig(env),
+    routing,
+    presets,
+    enabledProviders: enabled,
+    warnings: [...(local ? [] : warningsFor(env, presets)), ...missingSources(presets, routing)],
+  };
+  if (local) return { ...common, mode: 'local' };
+  return {
+    ...common,
+    mode: 'service',
+    redis: { url: env.REDIS_URL ?? '', durability: env.REDIS_DURABILITY },
+    ...(pve && enabled.includes('pve-vm') && { pve }),
+    ...(morph && { morph }),
+  };
+}
+
+/** The configuration as it may be printed and logged. */
+export function redacted(config: Config): unknown {
+  if (config.mode === 'local') return config;
+  const { redis, pve, morph } = config;
+  return {
+    ...config,
+    redis: { ...redis, url: withoutPassword(redis.url) },
+    ...(pve && { pve: { ...pve, apiToken: pve.apiToken.replace(/=.*$/, '=***') } }),
+    ...(morph && { morph: { ...morph, apiKey: '***' } }),
+  };
+}
+
+/**
+ * Each variable by itself, so that one that cannot be read does not hide the others. It stays undefined, which
+ * nobody sees: with a problem there is no configuration.
+ */
+function readVariables(variables: Variables, problems: Problems): Environment {
+  const values: Partial<Record<Setting, unknown>> = {};
+  for (const setting of SETTINGS) {
+    const parsed = environmentSchema.shape[setting].safeParse(rawValue(variables, setting));
+    if (parsed.success) values[setting] = parsed.data;
+    else for (const { message } of parsed.error.issues) problems.add(setting, message);
+  }
+  return values as Environment;
+}
+
+/** An empty value counts as none (`FOO=` in an env file), but for the list where empty means "no fallback". */
+function rawValue(variables: Variables, setting: Setting): string | undefined {
+  const value = variables[setting]?.trim();
+  return value === '' && setting !== 'SANDBOX_FALLBACK_PROVIDERS' ? undefined : value;
+}
+
+function checkService(given: (setting: Setting) => boolean, local: boolean, problems: Problems): void {
+  if (local) return;
+  if (!given('REDIS_URL')) {
+    const credential = CREDENTIALS.find(given);
+    const problem = `it is missing, and with ${credential} real machines are managed, which must not be forgotten`;
+    problems.add(
+      'REDIS_URL',
+      problem,
+      `give a Redis that keeps its data, or unset ${credential} to try it locally`,
+    );
+  }
+  if (!given('DEPLOYMENT')) {
+    problems.add('DEPLOYMENT', 'it is missing; it tells our machines from those of other installations');
+  }
+}
+
+function checkTiming(env: Environment, problems: Problems): void {
+  if (env.START_DEADLINE_MS <= env.UNKNOWN_HOLD_MS) {
+    const problem = `${env.START_DEADLINE_MS} leaves no time after UNKNOWN_HOLD_MS=${env.UNKNOWN_HOLD_MS}`;
+    problems.add('START_DEADLINE_MS', problem, 'make it several times UNKNOWN_HOLD_MS');
+  }
+}
+
+function readPresets(env: Environment, local: boolean, problems: Problems): readonly Preset[] {
+  if (env.SANDBOX_PRESETS_FILE !== undefined) return readPresetsFile(env.SANDBOX_PRESETS_FILE, problems);
+  return local ? LOCAL_PRESETS : [];
+}
+
+function commonConfig(env: Environment) {
+  const servicePorts = env.SANDBOX_PORTS?.map(({ name, number: port }) => ({ name, port }));
+  return {
+    deployment: env.DEPLOYMENT ?? 'local',
+    ...(servicePorts && { servicePorts }),
+    http: { host: env.HOST, port: env.PORT },
+    logLevel: env.LOG_LEVEL,
+    dataDir: env.DATA_DIR,
+    concurrency: { perWorker: env.WORKER_CONCURRENCY, perProvider: env.PROVIDER_CONCURRENCY },
+    timing: {
+      unknownHoldMs: env.UNKNOWN_HOLD_MS,
+      cloneTimeoutMs: env.CLONE_TIMEOUT_MS,
+      usableTimeoutMs: env.USABLE_TIMEOUT_MS,
+      startDeadlineMs: env.START_DEADLINE_MS,
+    },
+  };
+}
+
+function warningsFor(env: Environment, presets: readonly Preset[]): readonly string[] {
+  const warnings: string[] = [];
+  if (env.PVE_API_URL !== undefined && !env.PVE_VERIFY_TLS) {
+    warnings.push(
+      'PVE_VERIFY_TLS=false: anybody between here and Proxmox can take the token. ' +
+        'PVE_CA_FILE or PVE_TLS_FINGERPRINT makes a self-signed certificate safe.',
+    );
+  }
+  if (presets.length === 0) {
+    warnings.push('SANDBOX_PRESETS_FILE is not set: every start has to name its own sources.');
+  }
+  return warnings;
+}
+
+/** A preset that cannot be started where the route leads would look like a fallback and be none. */
+function missingSources(presets: readonly Preset[], routing: RoutingPolicy): readonly string[] {
+  const providers = [...new Set([routing.primary, ...routing.fallbacks])];
+  return presets.flatMap(({ name, sources }) =>
+    providers
+      .filter((provider) => sources[provider] === undefined)
+      .map((provider) => `Preset ${name} has no source for ${provider}: it will not be started there.`),
+  );
+}

@@ -1,0 +1,99 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import { ConfigError } from './config-error.ts';
+import { withoutPassword } from './redact-url.ts';
+
+export interface ConnectRedisOptions {
+  /**
+   * `producer`: somebody waits for the answer, so that a command fails within a second while Redis is away.
+   * `worker`: commands wait until Redis is back, as BullMQ's workers demand.
+   */
+  readonly role: 'producer' | 'worker';
+  /** Ends the waiting for the first connection. */
+  readonly signal?: AbortSignal;
+  /** Told of every lost connection; the client reconnects by itself. */
+  readonly onError?: (error: Error) => void;
+  /** How long the first connection may take, several tries included. */
+  readonly connectWithinMs?: number;
+}
+
+/** A container's Redis may come up a few seconds after us; longer is a wrong address. */
+const CONNECT_WITHIN_MS = 10_000;
+/** One TCP connection within a data centre takes milliseconds. */
+const CONNECT_TIMEOUT_MS = 3_000;
+/** Reconnects come quickly at first and then once a second: a failover is over in 2 s to 5 s. */
+const RECONNECT_STEP_MS = 50;
+const RECONNECT_CAP_MS = 1_000;
+/** One reconnect per command bridges a dropped connection; more would hold the caller for seconds. */
+const PRODUCER_RETRIES_PER_COMMAND = 1;
+/** Every command we send is answered within milliseconds; this is a hung server or a dead network. */
+const PRODUCER_COMMAND_TIMEOUT_MS = 5_000;
+/** Answers that trying again cannot change. */
+const WRONG_CREDENTIALS = /NOAUTH|WRONGPASS|NOPERM/;
+
+/**
+ * A connected client. It reconnects by itself from then on, and always has an error handler.
+ * @throws ConfigError when Redis does not answer in time or refuses the credentials; the abort reason when
+ * the signal fires. Nothing is left connected then.
+ */
+export async function connectRedis(url: string, options: ConnectRedisOptions): Promise<Redis> {
+  const { role, signal, onError, connectWithinMs = CONNECT_WITHIN_MS } = options;
+  signal?.throwIfAborted();
+  const redis = new Redis(url, optionsFor(role));
+  let lastError: Error | undefined;
+  redis.on('error', (error: Error) => {
+    lastError = error;
+    onError?.(error);
+  });
+  const ready = await untilReady(redis, connectWithinMs, signal);
+  if (ready) return redis;
+  redis.disconnect();
+  signal?.throwIfAborted();
+  throw unreachable(url, lastError, connectWithinMs);
+}
+
+/** False when it takes too long, is hopeless, or the signal fires. */
+function untilReady(redis: Redis, withinMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (ready: boolean) => {
+      clearTimeout(timer);
+      redis.off('ready', succeed).off('error', judge);
+      signal?.removeEventListener('abort', fail);
+      resolve(ready);
+    };
+    const succeed = () => settle(true);
+    const fail = () => settle(false);
+    const judge = (error: Error) => {
+      if (WRONG_CREDENTIALS.test(error.message)) fail();
+    };
+    const timer = setTimeout(fail, withinMs);
+    redis.on('ready', succeed).on('error', judge);
+    signal?.addEventListener('abort', fail);
+  });
+}
+
+function optionsFor(role: ConnectRedisOptions['role']): RedisOptions {
+  const producer = role === 'producer';
+  return {
+    maxRetriesPerRequest: producer ? PRODUCER_RETRIES_PER_COMMAND : null,
+    enableOfflineQueue: !producer,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    // A connection that is up and never answers: somebody waits, so that it must end.
+    ...(producer ? { commandTimeout: PRODUCER_COMMAND_TIMEOUT_MS } : {}),
+    retryStrategy: (times) => Math.min(times * RECONNECT_STEP_MS, RECONNECT_CAP_MS),
+    // After a failover the old master may answer as a read-only replica: leave it and ask again.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  };
+}
+
+function unreachable(url: string, cause: Error | undefined, waitedMs: number): ConfigError {
+  const address = withoutPassword(url);
+  if (cause !== undefined && WRONG_CREDENTIALS.test(cause.message)) {
+    const problem = `${address} refuses our credentials`;
+    const remedy = 'put user and password into the address: redis://user:password@host:6379';
+    return new ConfigError([{ setting: 'REDIS_URL', problem, remedy }], { cause });
+  }
+  const detail = cause ? ` (${cause.message})` : '';
+  const problem = `no answer from ${address} within ${waitedMs} ms${detail}`;
+  const remedy = 'check that Redis runs there and can be reached from here: redis-cli -u "$REDIS_URL" ping';
+  return new ConfigError([{ setting: 'REDIS_URL', problem, remedy }], { cause });
+}
