@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type FaultPlan, faultRuleSchema } from './fault-plan.ts';
 import { gatewayReply } from './gateway.ts';
 import type { HostReply, HostRequest } from './http-host.ts';
+import type { MorphOperator } from './morph/morph-simulator.ts';
 import type { PveOperator } from './pve/operator.ts';
 
 /** What can be steered from outside the process. */
@@ -9,11 +10,12 @@ export interface ControlTarget {
   readonly faults: FaultPlan;
   readonly setDown: (down: boolean) => Promise<void>;
   readonly inventory: () => unknown;
-  /** What a person does on the host; Proxmox only. */
-  readonly operator?: PveOperator;
 }
 
-export type ControlTargets = Readonly<Record<'pve' | 'morph', ControlTarget | undefined>>;
+export interface ControlTargets {
+  readonly pve: (ControlTarget & { readonly operator: PveOperator }) | undefined;
+  readonly morph: (ControlTarget & { readonly operator: MorphOperator }) | undefined;
+}
 
 const target = z.enum(['pve', 'morph']);
 const faultsBody = z.strictObject({ target, rules: z.array(faultRuleSchema) });
@@ -21,13 +23,18 @@ const operatorBody = z.discriminatedUnion('action', [
   z.strictObject({ action: z.enum(['unlock', 'kill', 'remove']), vmid: z.int() }),
   z.strictObject({ action: z.literal('lock'), vmid: z.int(), word: z.string() }),
   z.strictObject({ action: z.literal('migrate'), vmid: z.int(), node: z.string() }),
+  z.strictObject({ action: z.literal('node-offline'), node: z.string(), offline: z.boolean() }),
+  z.strictObject({ action: z.literal('quorum'), quorate: z.boolean() }),
+  z.strictObject({ action: z.literal('ha'), vmid: z.int(), managed: z.boolean() }),
+  z.strictObject({ action: z.literal('credits-exhausted'), exhausted: z.boolean() }),
 ]);
 const downBody = z.strictObject({ target, down: z.boolean() });
 
 /**
  * `{gateway}/simulator/…`: `GET inventory`; `POST faults {target, rules}` adds rules, `GET faults` lists them with
  * their hits, `DELETE faults[?target=]` removes them; `POST down {target, down}`; `POST operator {action, vmid, …}`
- * acts on the Proxmox host itself (`{"action":"unlock","vmid":105}` is `qm unlock 105`).
+ * acts on the Proxmox host itself (`{"action":"unlock","vmid":105}` is `qm unlock 105`), on its cluster
+ * (`node-offline`, `quorum`, `ha`), or on the Morph account (`credits-exhausted`).
  */
 export async function answerControl(targets: ControlTargets, request: HostRequest): Promise<HostReply> {
   try {
@@ -62,7 +69,7 @@ async function control(targets: ControlTargets, request: HostRequest): Promise<H
     }
     case 'POST operator': {
       const order = operatorBody.parse(body());
-      operate(require(targets, 'pve').operator, order);
+      operate(targets, order);
       return gatewayReply(200, { done: order });
     }
     default:
@@ -70,13 +77,37 @@ async function control(targets: ControlTargets, request: HostRequest): Promise<H
   }
 }
 
-function operate(operator: PveOperator | undefined, order: z.infer<typeof operatorBody>): void {
-  if (order.action === 'lock') operator?.lock(order.vmid, order.word);
-  else if (order.action === 'migrate') operator?.migrate(order.vmid, order.node);
-  else operator?.[order.action](order.vmid);
+function operate(targets: ControlTargets, order: z.infer<typeof operatorBody>): void {
+  if (order.action === 'credits-exhausted') {
+    require(targets, 'morph').operator.setCreditsExhausted(order.exhausted);
+    return;
+  }
+  const { operator } = require(targets, 'pve');
+  switch (order.action) {
+    case 'lock':
+      operator.lock(order.vmid, order.word);
+      break;
+    case 'migrate':
+      operator.migrate(order.vmid, order.node);
+      break;
+    case 'node-offline':
+      operator.setNodeOffline(order.node, order.offline);
+      break;
+    case 'quorum':
+      operator.setQuorum(order.quorate);
+      break;
+    case 'ha':
+      operator.setHaManaged(order.vmid, order.managed);
+      break;
+    default:
+      operator[order.action](order.vmid);
+  }
 }
 
-function require(targets: ControlTargets, name: 'pve' | 'morph'): ControlTarget {
+function require<Name extends 'pve' | 'morph'>(
+  targets: ControlTargets,
+  name: Name,
+): NonNullable<ControlTargets[Name]> {
   const found = targets[name];
   if (found === undefined) throw new Error(`${name} is not simulated here`);
   return found;

@@ -11,6 +11,24 @@ export interface GuestMemory {
   readonly runningSinceMs: number | null;
   /** Before this time the guest runs but its services do not answer yet. */
   readonly servicesUpAtMs: number;
+  /** What commands put into the guest's memory; absent until the first one. */
+  readonly contents?: MemoryContents;
+}
+
+/** Files on a RAM disk by path, and processes that commands started. Both go with the power. */
+export interface MemoryContents {
+  readonly files: Readonly<Record<string, string>>;
+  readonly processes: readonly GuestProcess[];
+  readonly lastPid: number;
+}
+
+export interface GuestProcess {
+  readonly pid: number;
+  /** Running time of the guest, not wall-clock time: a process does not age while its guest is frozen. */
+  readonly endsAtRanMs: number;
+  readonly exitcode: number;
+  readonly out: string;
+  readonly err: string;
 }
 
 const TICK_MS = 100;
@@ -48,6 +66,7 @@ export function servicesAnswer(memory: GuestMemory, nowMs: number): boolean {
   return memory.runningSinceMs !== null && nowMs >= memory.servicesUpAtMs;
 }
 
-function ranMsAt(memory: GuestMemory, nowMs: number): number {
+/** Running time since the last cold boot. */
+export function ranMsAt(memory: GuestMemory, nowMs: number): number {
   return memory.ranMs + (memory.runningSinceMs === null ? 0 : Math.max(0, nowMs - memory.runningSinceMs));
 }

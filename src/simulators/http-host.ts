@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import type { FaultSource } from './fault-plan.ts';
@@ -26,6 +27,8 @@ export interface HostReply {
 export interface HostOptions {
   readonly host: string;
   readonly port: number;
+  /** PEM. Without it the host speaks plain HTTP. */
+  readonly tls?: { readonly key: string; readonly cert: string };
   readonly keepAliveMs: number;
   readonly maxRequestsPerConnection: number;
   readonly handle: (request: HostRequest) => Promise<HostReply>;
@@ -55,13 +58,13 @@ const MAX_BODY_BYTES = 1024 * 1024;
  */
 const NOTICE_MS = 10;
 
-/** One listening HTTP server on raw node:http, with the faults of its plan. */
+/** One listening HTTP or HTTPS server on raw node:http, with the faults of its plan. */
 export async function startHttpHost(options: HostOptions): Promise<HttpHost> {
   let server: Server | undefined = await listen(options, options.port);
   const port = (server.address() as AddressInfo).port;
 
   return {
-    origin: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    origin: `${options.tls === undefined ? 'http' : 'https'}://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
     isDown: () => server === undefined,
     setDown: async (down) => {
       if (down && server !== undefined) {
@@ -81,14 +84,16 @@ export async function startHttpHost(options: HostOptions): Promise<HttpHost> {
 
 function listen(options: HostOptions, port: number): Promise<Server> {
   const served = new WeakMap<object, number>();
-  const server = createServer((incoming, response) => {
+  const onRequest = (incoming: IncomingMessage, response: ServerResponse) => {
     const count = (served.get(incoming.socket) ?? 0) + 1;
     served.set(incoming.socket, count);
     if (count >= options.maxRequestsPerConnection) response.shouldKeepAlive = false;
     answer(options, incoming, response).catch((error: unknown) => {
       send(response, options.formatError(500, error instanceof Error ? error.message : String(error)));
     });
-  });
+  };
+  const server: Server =
+    options.tls === undefined ? createServer(onRequest) : createTlsServer({ ...options.tls }, onRequest);
   server.keepAliveTimeout = options.keepAliveMs;
   return new Promise((resolve, reject) => {
     server.once('error', reject);

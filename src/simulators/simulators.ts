@@ -12,10 +12,17 @@ import { createTimers, type Timers } from './timers.ts';
 
 export type { FaultPlan, FaultRule } from './fault-plan.ts';
 export type { MorphLatency, SimulatedSnapshot } from './morph/morph-options.ts';
-export type { MorphInventory, MorphSimulator } from './morph/morph-simulator.ts';
+export type { MorphInventory, MorphOperator, MorphSimulator } from './morph/morph-simulator.ts';
+export type { PveInventory, PveInventoryGuest } from './pve/inventory.ts';
 export type { ForeignGuest, PveOperator } from './pve/operator.ts';
-export type { PveLatency, SimulatedTemplate } from './pve/pve-options.ts';
-export type { PveInventory, PveInventoryGuest, PveSimulator } from './pve/pve-simulator.ts';
+export type {
+  PerNode,
+  PveLatency,
+  SimulatedCtTemplate,
+  SimulatedTemplate,
+  SimulatedVmTemplate,
+} from './pve/pve-options.ts';
+export type { PveSimulator } from './pve/pve-simulator.ts';
 
 export interface SimulatorOptions {
   readonly pve?: PveOptions;
@@ -29,7 +36,7 @@ export interface SimulatorOptions {
    * killed workers. Written within 200 ms of a change, and at `close()`.
    */
   readonly dataFile?: string;
-  /** For probabilistic faults. Default 1. */
+  /** For probabilistic faults, whom the OOM killer takes, and Morph's ids. Default 1. */
   readonly seed?: number;
   readonly nowMs?: () => number;
 }
@@ -82,7 +89,8 @@ async function open(
   opened: (() => Promise<void>)[],
 ) {
   const { host = '127.0.0.1', nowMs = Date.now, dataFile: path } = options;
-  const random = createRandom(options.seed ?? 1);
+  const { seed = 1 } = options;
+  const random = createRandom(seed);
   const text = path === undefined ? undefined : readDataFile(path);
   const saved = text === undefined ? undefined : savedFile.parse(text);
   const common = { host, timers, nowMs, onChange };
@@ -106,12 +114,16 @@ async function open(
 
   const pve =
     options.pve &&
-    (await startPveSimulator({ ...common, faults: createFaultPlan(random) }, options.pve, saved?.pve));
+    (await startPveSimulator(
+      { ...common, faults: createFaultPlan(random), random: createRandom(seed + 1) },
+      options.pve,
+      saved?.pve,
+    ));
   if (pve !== undefined) opened.push(pve.close);
   const faults = createFaultPlan(random);
   const morph =
     options.morph &&
-    (await startMorphSimulator({ ...common, faults, gatewayUrl }, options.morph, saved?.morph));
+    (await startMorphSimulator({ ...common, faults, gatewayUrl, seed }, options.morph, saved?.morph));
   if (morph !== undefined) opened.push(morph.close);
 
   findGuest = (name) => pve?.findGuest(name) ?? morph?.findGuest(name);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { exposeBody, startBody, ttlBody, wakeBody } from '../../src/simulators/morph/morph-bodies.ts';
+import { createCluster } from '../../src/simulators/pve/cluster.ts';
 import { DEFAULT_PVE_LATENCY } from '../../src/simulators/pve/pve-options.ts';
 import { createPveRoutes } from '../../src/simulators/pve/pve-simulator.ts';
 import type { PveWorld } from '../../src/simulators/pve/pve-world.ts';
@@ -13,22 +14,24 @@ import {
   readPveContract,
   type Schema,
 } from './contract.ts';
-import { SNAPSHOT, simulate, TEMPLATE } from './support.ts';
+import { CT_TEMPLATE, eventually, SNAPSHOT, simulate, TEMPLATE } from './support.ts';
 
 if (!hasContracts)
   process.stderr.write(`no contracts at ${CONTRACTS.pathname}: contract tests are skipped\n`);
 
 const VMID = 20_001;
+const CTID = 20_100;
 
 /** Endpoints of Proxmox that the schema snapshot leaves out. */
 const NOT_IN_CONTRACT = ['/cluster/status'];
 
 function routesOf(version: string) {
-  const [major = 9] = version.split('.').map(Number);
+  const [major = 9, minor = 0] = version.split('.').map(Number);
   const world: Partial<PveWorld> = {
-    version: { text: version, major },
+    version: { text: version, major, minor },
     latency: DEFAULT_PVE_LATENCY,
     pools: [],
+    cluster: createCluster([], Date.now),
   };
   // Making the table touches nothing else of the world.
   return createPveRoutes(world as PveWorld).filter(({ path }) => !NOT_IN_CONTRACT.includes(path));
@@ -55,9 +58,13 @@ describe.skipIf(!hasContracts).each(['8.4.5', '9.2.3'])(
       }
     });
 
-    it('answers every endpoint in the shape of the schema, through a whole life of a VM', async () => {
+    it('answers every endpoint in the shape of the schema, through whole lives of a VM and a container', async () => {
       const contract = readPveContract(version);
-      const { api, pve } = await simulate({ version, pools: ['agents'] });
+      const { api, pve } = await simulate({
+        version,
+        pools: ['agents'],
+        templates: [TEMPLATE, CT_TEMPLATE],
+      });
       const answered = new Set<string>();
       const check = async (
         verb: string,
@@ -75,9 +82,14 @@ describe.skipIf(!hasContracts).each(['8.4.5', '9.2.3'])(
         return data;
       };
       const node = '/nodes/{node}';
+      const ct = `${node}/lxc/{vmid}`;
       const vm = `${node}/qemu/{vmid}`;
+      const sourceOf = (path: string) => {
+        if (path.includes('/lxc/')) return path.endsWith('/clone') ? CT_TEMPLATE.vmid : CTID;
+        return path.endsWith('/clone') ? TEMPLATE.vmid : VMID;
+      };
       const run = async (verb: string, path: string, body?: Record<string, string | number>) => {
-        const source = path.endsWith('/clone') ? TEMPLATE.vmid : VMID;
+        const source = sourceOf(path);
         const upid = await check(
           verb,
           path,
@@ -102,19 +114,39 @@ describe.skipIf(!hasContracts).each(['8.4.5', '9.2.3'])(
         ]) {
           await check('GET', at, at);
         }
-        for (const at of ['/status', '/storage', '/qemu', '/tasks'])
+        for (const at of ['/status', '/storage', '/qemu', '/lxc', '/tasks'])
           await check('GET', `${node}${at}`, `/nodes/pve1${at}`);
         await check('GET', `${node}/storage/{storage}/status`, '/nodes/pve1/storage/local-lvm/status');
         await check('GET', '/pools', '/pools?poolid=agents');
         await check('GET', `${node}/qemu`, '/nodes/pve1/qemu?full=1');
         await check('GET', `${vm}/config`, `${api.vm(TEMPLATE.vmid)}/config`);
+        await check('GET', `${ct}/config`, `${api.ct(CT_TEMPLATE.vmid)}/config`);
+        await check('GET', `${ct}/status/current`, `${api.ct(CT_TEMPLATE.vmid)}/status/current`);
         if (pve.inventory().guests.some(({ vmid }) => vmid === VMID)) {
           await check('GET', `${vm}/status/current`, `${api.vm(VMID)}/status/current`);
           await check('GET', `${vm}/config`, `${api.vm(VMID)}/config`);
         }
       };
+      const liveAsContainer = async () => {
+        await run('POST', `${ct}/clone`, { newid: CTID, hostname: 'pvelxc-1a2b3c4d', pool: 'agents' });
+        await check('PUT', `${ct}/config`, `${api.ct(CTID)}/config`, { tags: 'a,b', protection: 0 });
+        await run('POST', `${ct}/status/start`);
+        await check('GET', `${ct}/interfaces`, `${api.ct(CTID)}/interfaces`);
+        await check('GET', `${ct}/status/current`, `${api.ct(CTID)}/status/current`);
+        await look();
+        await run('POST', `${ct}/status/suspend`);
+        await run('POST', `${ct}/status/resume`);
+        await run('POST', `${ct}/status/reboot`);
+        await run('POST', `${ct}/status/shutdown`);
+        await run('POST', `${ct}/status/start`);
+        await run('POST', `${ct}/status/stop`);
+        await check('POST', `${ct}/template`, `${api.ct(CTID)}/template`);
+        await eventually(async () => (await api.get(`${api.ct(CTID)}/config`)).body.data.template);
+        await run('DELETE', ct);
+      };
 
       await look();
+      await liveAsContainer();
       await run('POST', `${vm}/clone`, { newid: VMID, name: 'pvevm-1a2b3c4d', pool: 'agents' });
       await check('PUT', `${vm}/config`, `${api.vm(VMID)}/config`, { tags: 'a,b', protection: 0 });
       await run('POST', `${vm}/config`, { description: 'marker' });
@@ -122,6 +154,10 @@ describe.skipIf(!hasContracts).each(['8.4.5', '9.2.3'])(
       await check('POST', `${vm}/agent/ping`, `${api.vm(VMID)}/agent/ping`);
       const interfaces = `${vm}/agent/network-get-interfaces`;
       await check('GET', interfaces, `${api.vm(VMID)}/agent/network-get-interfaces`);
+      const exec = { command: 'tee', 'input-data': 'x' };
+      const { pid } = await check('POST', `${vm}/agent/exec`, `${api.vm(VMID)}/agent/exec`, exec);
+      const done = `${api.vm(VMID)}/agent/exec-status?pid=${pid}`;
+      await check('GET', `${vm}/agent/exec-status`, done);
       await look();
       await run('POST', `${vm}/status/suspend`, { todisk: 1 });
       await look();

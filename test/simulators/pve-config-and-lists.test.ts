@@ -173,7 +173,7 @@ describe('lists of simulated Proxmox', () => {
   });
 
   it('counts the memory of what runs and the disk of what is stored, and never says full', async () => {
-    const { api } = await simulate({ nodeMemoryMib: 10 * 1024 });
+    const { api } = await simulate({ nodeMemoryMib: 10 * 1024, latency: { memoryFillMs: 60_000 } });
     await api.clone(VMID);
     await api.clone(20_002);
     const before = (await api.get('/nodes/pve1/storage/local-lvm/status')).body.data;

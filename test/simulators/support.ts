@@ -18,6 +18,8 @@ export const FAST_PVE: PveLatency = {
   stopMs: 20,
   shutdownMs: 40,
   destroyMs: 20,
+  ctCloneMs: 60,
+  ctStartMs: 30,
   servicesMs: 40,
   forkMs: 10,
   flockWaitMs: 400,
@@ -25,6 +27,10 @@ export const FAST_PVE: PveLatency = {
   agentWaitMs: 60,
   authFailureMs: 0,
   statsLagMs: 0,
+  statsKeptMs: 60_000,
+  memoryFillMs: 60,
+  haReactionMs: 60,
+  proxyTimeoutMs: 30_000,
 };
 
 export const FAST_MORPH: MorphLatency = {
@@ -44,6 +50,17 @@ export const TEMPLATE = {
   tags: 'base;golden',
   description: 'made by the image pipeline',
   onboot: true,
+} as const;
+
+export const CT_TEMPLATE = {
+  kind: 'lxc',
+  vmid: 9100,
+  name: 'cmux-ct-base',
+  cores: 4,
+  memoryMib: 8192,
+  diskGib: 32,
+  tags: 'base;golden',
+  description: 'made by the image pipeline',
 } as const;
 
 export const SNAPSHOT = { id: 'snapshot_4vcpu8gb', vcpus: 4, memoryMib: 8192, diskMib: 32_768 } as const;
@@ -75,7 +92,7 @@ export interface Reply {
 }
 
 export interface Call {
-  readonly body?: Readonly<Record<string, string | number>> | string;
+  readonly body?: Readonly<Record<string, string | number>> | URLSearchParams | string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: string;
 }
@@ -97,7 +114,7 @@ export type PveClient = ReturnType<typeof pveClient>;
 
 export function pveClient(url: string, token = TOKEN) {
   const call = (method: string, path: string, { body, headers }: Call = {}): Promise<Reply> => {
-    const form = typeof body === 'object' ? new URLSearchParams(stringify(body)).toString() : body;
+    const form = formOf(body);
     return send(`${url}/api2/json${path}`, {
       method,
       headers: {
@@ -136,12 +153,20 @@ export function pveClient(url: string, token = TOKEN) {
     task,
     vm,
     status: async (vmid: number) => (await call('GET', `${vm(vmid)}/status/current`)).body.data,
+    ct: (vmid: number, node = 'pve1') => `/nodes/${node}/lxc/${vmid}`,
     config: async (vmid: number) => (await call('GET', `${vm(vmid)}/config`)).body.data,
     clone: (newid: number, name = `pvevm-${newid.toString(16).padStart(8, '0')}`) =>
       task('POST', `${vm(TEMPLATE.vmid)}/clone`, { newid, name }),
+    cloneCt: (newid: number, hostname = `pvelxc-${newid.toString(16).padStart(8, '0')}`) =>
+      task('POST', `/nodes/pve1/lxc/${CT_TEMPLATE.vmid}/clone`, { newid, hostname }),
     start: (vmid: number) => task('POST', `${vm(vmid)}/status/start`),
     suspend: (vmid: number) => task('POST', `${vm(vmid)}/status/suspend`, { todisk: 1 }),
   };
+}
+
+function formOf(body: Call['body']): string | undefined {
+  if (body instanceof URLSearchParams) return body.toString();
+  return typeof body === 'object' ? new URLSearchParams(stringify(body)).toString() : body;
 }
 
 export function morphClient(url: string, key = API_KEY) {

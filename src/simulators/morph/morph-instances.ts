@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import type { FaultSource } from '../fault-plan.ts';
 import { coldBoot, freeze, NEVER_BOOTED, thaw } from '../guest-memory.ts';
 import type { Timers } from '../timers.ts';
-import { wrongState } from './morph-failure.ts';
+import { MorphFailure, wrongState } from './morph-failure.ts';
 import type { MorphLatency, SimulatedSnapshot } from './morph-options.ts';
 import { createMorphStore, type MorphInstance, type MorphStore, type TtlAction } from './morph-store.ts';
 import { armTtl, createTtlWatch } from './morph-ttl.ts';
@@ -13,11 +12,12 @@ import { armTtl, createTtlWatch } from './morph-ttl.ts';
  * the transition, `slow-task` takes longer.
  */
 export interface MorphInstances extends MorphStore {
-  /** Answers the `pending` instance; it becomes `ready` after a while. */
+  readonly hasCredits: () => boolean;
+  /** Answers the `pending` instance; it becomes `ready` after a while. Throws 402 without credits. */
   readonly start: (snapshot: SimulatedSnapshot, request: StartRequest) => MorphInstance;
   /** Resolves when the instance is `paused`; an already paused one is left as it is. Throws 404, 409. */
   readonly pause: (id: string) => Promise<MorphInstance>;
-  /** Answers the `pending` instance; `ready` follows. Begins the TTL anew. Throws 404, and 409 unless paused. */
+  /** Answers the `pending` instance; `ready` follows. Begins the TTL anew. Throws 404, 402, and 409 unless paused. */
   readonly resume: (id: string) => MorphInstance;
   /** Without an action the current one stays; null seconds clear the TTL. */
   readonly setTtl: (id: string, seconds: number | null, action: TtlAction | null) => MorphInstance;
@@ -35,6 +35,8 @@ export interface MorphInstancesDeps {
   readonly faults: FaultSource;
   readonly latency: MorphLatency;
   readonly onChange: () => void;
+  readonly newId: () => string;
+  readonly hasCredits: () => boolean;
 }
 
 /** What cmux's snapshots expose (facts/morph-and-cmux.md B2). */
@@ -67,8 +69,11 @@ export function createMorphInstances(
   return {
     ...store,
     pause,
+    hasCredits: deps.hasCredits,
     start: (snapshot, request) => {
-      const instance = store.put(freshInstance(snapshot, request, nowMs(), store.all().length));
+      requireCredits(deps);
+      const index = store.all().length;
+      const instance = store.put(freshInstance(deps.newId(), snapshot, request, nowMs(), index));
       watchTtl(instance);
       void transitions.toReady(instance.id, latency.startMs);
       return instance;
@@ -76,6 +81,7 @@ export function createMorphInstances(
     resume: (id) => {
       const instance = store.get(id);
       if (instance.status !== 'paused') throw wrongState(id, instance.status, 'paused');
+      requireCredits(deps);
       const resumed = store.put({ ...instance, status: 'pending', ttl: armTtl(instance.ttl, nowMs()) });
       watchTtl(resumed);
       void transitions.toReady(id, latency.resumeMs);
@@ -125,7 +131,16 @@ function createTransitions({ timers, nowMs, faults, latency }: MorphInstancesDep
   };
 }
 
+/**
+ * Exhausted prepaid credits restrict the account (facts/morph-and-cmux.md A5, A6). That pausing and deleting, which save
+ * money, still work is our reading.
+ */
+function requireCredits({ hasCredits }: MorphInstancesDeps): void {
+  if (!hasCredits()) throw new MorphFailure(402, 'Payment required');
+}
+
 function freshInstance(
+  id: string,
   snapshot: SimulatedSnapshot,
   request: StartRequest,
   createdAtMs: number,
@@ -135,7 +150,7 @@ function freshInstance(
   // The API's default is `stop`, and stop means delete.
   const action = seconds === null ? null : (request.ttlAction ?? 'stop');
   return {
-    id: `morphvm_sim${randomBytes(4).toString('hex')}`,
+    id,
     createdAtMs,
     status: 'pending',
     snapshotId: snapshot.id,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { FaultPlan, FaultSource } from '../fault-plan.ts';
 import type { GatewayGuest } from '../gateway.ts';
@@ -17,6 +18,13 @@ export interface MorphSimulator {
   readonly setDown: (down: boolean) => Promise<void>;
   readonly inventory: () => MorphInventory;
   readonly faults: FaultPlan;
+  readonly operator: MorphOperator;
+}
+
+/** What happens to the account outside its API. */
+export interface MorphOperator {
+  /** The prepaid credits ran out: everything that would cost is answered with 402 until they are filled up. */
+  readonly setCreditsExhausted: (exhausted: boolean) => void;
 }
 
 /** Ground truth, whatever the API says. */
@@ -45,10 +53,14 @@ export interface MorphSimulatorDeps {
   readonly faults: FaultPlan & FaultSource;
   readonly onChange: () => void;
   readonly gatewayUrl: string;
+  /** Decides the ids of instances. */
+  readonly seed: number;
 }
 
 const savedState = z.object({
   instances: z.array(z.custom<MorphInstance>((value) => typeof value === 'object')),
+  /** Instances ever started, so that no id comes back after a restart. */
+  started: z.int().default(0),
 });
 
 export async function startMorphSimulator(
@@ -57,8 +69,15 @@ export async function startMorphSimulator(
   restored: unknown,
 ) {
   const latency = { ...DEFAULT_MORPH_LATENCY, ...options.latency };
-  const saved = restored === undefined ? [] : savedState.parse(restored).instances;
-  const instances = createMorphInstances({ ...deps, latency }, saved);
+  const saved = savedState.parse(restored ?? { instances: [] });
+  let started = saved.started;
+  let creditsExhausted = false;
+  const newId = () => {
+    started += 1;
+    return instanceId(deps.seed, started);
+  };
+  const hasCredits = () => !creditsExhausted;
+  const instances = createMorphInstances({ ...deps, latency, newId, hasCredits }, saved.instances);
   const routes = createMorphRoutes({
     instances,
     snapshots: options.snapshots,
@@ -87,6 +106,11 @@ export async function startMorphSimulator(
     apiKey: options.apiKey,
     setDown: http.setDown,
     faults: deps.faults,
+    operator: {
+      setCreditsExhausted: (exhausted) => {
+        creditsExhausted = exhausted;
+      },
+    },
     inventory: () => ({
       simulated: true,
       instances: instances.all().map((instance) => inventoryInstance(instance, deps.nowMs())),
@@ -95,10 +119,16 @@ export async function startMorphSimulator(
   };
   return {
     simulator,
-    snapshot: () => ({ instances: instances.all() }),
+    snapshot: () => ({ instances: instances.all(), started }),
     findGuest: (name: string) => findGuest(instances, latency, deps.timers, name),
     close: () => http.setDown(true),
   };
+}
+
+/** The same ids in the same order for the same seed. */
+function instanceId(seed: number, started: number): string {
+  const digest = createHash('sha256').update(`${seed}:${started}`).digest('hex');
+  return `morphvm_sim${digest.slice(0, 8)}`;
 }
 
 async function answer(
@@ -157,7 +187,7 @@ function findGuest(
   if (instance === undefined) return undefined;
   const wake = async (): Promise<void> => {
     if (!instance.wakeOn.http) return;
-    if (instances.find(id)?.status === 'paused') instances.resume(id);
+    if (instances.find(id)?.status === 'paused' && instances.hasCredits()) instances.resume(id);
     const untilMs = performance.now() + latency.resumeMs * 2 + 1000;
     while (instances.find(id)?.status === 'pending' && performance.now() < untilMs) {
       await timers.sleep(LOOK_AGAIN_MS);

@@ -1,20 +1,18 @@
 import { createHash } from 'node:crypto';
 import { forbidden } from './access.ts';
+import { createGuestStats, type GuestStats } from './guest-stats.ts';
 import { nodeRow, storageRows } from './node-routes.ts';
 import { badParameters, PveFailure } from './pve-failure.ts';
-import { diskBytes, isTemplate, lockOf, memoryBytes, nameOf, type PveGuest } from './pve-guests.ts';
+import { lockOf, type PveGuest } from './pve-guests.ts';
 import { type PveRoute, route } from './pve-routes.ts';
 import type { PveWorld } from './pve-world.ts';
-
-/** What pvestatd last broadcast about a guest: everything in a resources row that may be old. */
-type GuestStats = Readonly<Record<string, unknown>>;
 
 const LOWEST_VMID = 100;
 const VMID_LIMIT = 1_000_000;
 
 /** Endpoints pveproxy answers itself, from what the whole cluster shares. */
 export function createClusterRoutes(world: PveWorld): readonly PveRoute[] {
-  const statsOf = createStats(world);
+  const statsOf = createGuestStats(world);
   return [
     route({
       method: 'GET',
@@ -101,42 +99,6 @@ function nextId(world: PveWorld, wanted: number | undefined): number {
   throw new PveFailure(`unable to get any free VMID in range [${LOWEST_VMID}, ${VMID_LIMIT}]`);
 }
 
-/** With a lag the stats are those of the last broadcast; a guest younger than that has none. */
-function createStats(world: PveWorld): (guest: PveGuest) => GuestStats | undefined {
-  const lagMs = world.latency.statsLagMs;
-  if (lagMs <= 0) return (guest) => guestStats(world, guest);
-  let broadcast = new Map<number, GuestStats>();
-  const collect = () => {
-    broadcast = new Map(world.guests.all().map((guest) => [guest.vmid, guestStats(world, guest)]));
-  };
-  collect();
-  world.timers.every(lagMs, collect);
-  return (guest) => broadcast.get(guest.vmid);
-}
-
-function guestStats(world: PveWorld, guest: PveGuest): GuestStats {
-  const { process } = guest;
-  const maxmem = memoryBytes(guest);
-  return {
-    // For VMs this is the QMP status (paused, inmigrate …), not just running or stopped.
-    status: process?.qmpStatus ?? 'stopped',
-    name: nameOf(guest),
-    template: isTemplate(guest) ? 1 : 0,
-    uptime: process === null ? 0 : Math.floor((world.nowMs() - process.startedAtMs) / 1000),
-    cpu: process === null ? 0 : 0.02,
-    maxcpu: Number(guest.config.cores ?? 1) * Number(guest.config.sockets ?? 1),
-    mem: process === null ? 0 : Math.round(maxmem * 0.6),
-    maxmem,
-    disk: 0,
-    maxdisk: diskBytes(guest),
-    netin: 0,
-    netout: 0,
-    diskread: 0,
-    diskwrite: 0,
-    ...(world.version.major >= 9 ? { memhost: process === null ? 0 : Math.round(maxmem * 0.65) } : {}),
-  };
-}
-
 /** Node, lock and tags are live; the rest is as old as the stats. */
 function resourceRow(guest: PveGuest, stats: GuestStats | undefined) {
   const lock = lockOf(guest);
@@ -150,6 +112,7 @@ function resourceRow(guest: PveGuest, stats: GuestStats | undefined) {
     ...(guest.pool === null ? {} : { pool: guest.pool }),
     ...(lock === undefined ? {} : { lock }),
     ...(tags === undefined ? {} : { tags }),
+    ...(guest.ha === undefined ? {} : { hastate: guest.ha }),
   };
 }
 
@@ -162,7 +125,7 @@ function storageResourceRows(world: PveWorld, node: string) {
     plugintype: type,
     content,
     shared,
-    status: 'available',
+    status: world.cluster.isOnline(node) ? 'available' : 'unknown',
     maxdisk: total,
     disk: used,
   }));
@@ -176,12 +139,13 @@ function clusterStatus(world: PveWorld) {
     nodeid: index + 1,
     ip: '127.0.0.1',
     local: index === 0 ? 1 : 0,
-    online: 1,
+    online: Number(world.cluster.isOnline(name)),
     level: '',
   }));
   if (nodes.length === 1) return nodes;
+  const quorate = Number(world.cluster.isQuorate());
   return [
-    { id: 'cluster', type: 'cluster', name: 'simulated', version: 1, nodes: nodes.length, quorate: 1 },
+    { id: 'cluster', type: 'cluster', name: 'simulated', version: 1, nodes: nodes.length, quorate },
     ...nodes,
   ];
 }

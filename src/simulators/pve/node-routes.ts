@@ -1,10 +1,7 @@
 import type { Access } from './access.ts';
-import { memoryBytes } from './pve-guests.ts';
 import { NODE_PARAMETERS, type PveRoute, route } from './pve-routes.ts';
 import type { PveWorld } from './pve-world.ts';
 
-/** What the hypervisor itself needs. */
-const HOST_MEMORY_BYTES = 4 * 1024 ** 3;
 const ROOT_FS_BYTES = 100 * 1024 ** 3;
 
 export function createNodeRoutes(world: PveWorld): readonly PveRoute[] {
@@ -61,11 +58,13 @@ export function storageRows(world: PveWorld, node: string) {
   return world.storages.names.map((storage) => ({ storage, ...world.storages.describe(node, storage) }));
 }
 
-/** Load figures are shown only to those with Sys.Audit on the node. */
+/** Load figures are shown only of nodes that are up, and to those with Sys.Audit on them. */
 export function nodeRow(world: PveWorld, node: string, access: Access) {
-  const row = { id: `node/${node}`, node, type: 'node', status: 'online', level: '' };
-  if (!access.has(`/nodes/${node}`, 'Sys.Audit')) return row;
-  const memory = nodeMemory(world, node);
+  const isOnline = world.cluster.isOnline(node);
+  const status = isOnline ? 'online' : 'offline';
+  const row = { id: `node/${node}`, node, type: 'node', status, level: '' };
+  if (!isOnline || !access.has(`/nodes/${node}`, 'Sys.Audit')) return row;
+  const memory = world.hostMemory.describe(node);
   return {
     ...row,
     cpu: 0.05,
@@ -96,7 +95,7 @@ function nodeStatus(world: PveWorld, node: string) {
       flags: '',
       user_hz: 100,
     },
-    memory: nodeMemory(world, node),
+    memory: world.hostMemory.describe(node),
     swap: { total: 0, used: 0, free: 0 },
     rootfs: { total: ROOT_FS_BYTES, used, free: ROOT_FS_BYTES - used, avail: ROOT_FS_BYTES - used },
     ksm: { shared: 0 },
@@ -105,15 +104,6 @@ function nodeStatus(world: PveWorld, node: string) {
     'boot-info': { mode: 'efi', secureboot: 0 },
     pveversion: `pve-manager/${world.version.text}/simulated`,
   };
-}
-
-/** What runs may exceed what is there: Proxmox overcommits, so `free` only goes down to nothing. */
-function nodeMemory(world: PveWorld, node: string) {
-  const total = world.nodeMemoryMib * 1024 ** 2;
-  const guests = world.guests.all().filter((guest) => guest.node === node && guest.process !== null);
-  const used = guests.reduce((sum, guest) => sum + memoryBytes(guest), HOST_MEMORY_BYTES);
-  const free = Math.max(0, total - used);
-  return { total, used: Math.min(used, total), free, available: free };
 }
 
 function uptimeSeconds(world: PveWorld): number {

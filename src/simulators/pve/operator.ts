@@ -1,14 +1,14 @@
 import { coldBoot, NEVER_BOOTED } from '../guest-memory.ts';
+import { powerOff } from './guest-power.ts';
 import type { GuestKind, PveGuest } from './pve-guests.ts';
 import type { PveWorld } from './pve-world.ts';
-import { powerOff } from './qemu/vm-process.ts';
 
 /**
  * What a person (or bad luck) does on the host, past the API: tests of recovery need it, and "ask an operator to run
  * `qm unlock`" can be played through. Every action throws for an unknown VMID.
  */
 export interface PveOperator {
-  /** `qm unlock`. */
+  /** `qm unlock`, `pct unlock`. */
   readonly unlock: (vmid: number) => void;
   /** A lock word as a backup or a dead worker would leave it. */
   readonly lock: (vmid: number, word: string) => void;
@@ -18,6 +18,14 @@ export interface PveOperator {
   readonly remove: (vmid: number) => void;
   /** Moved to another node, as it is. */
   readonly migrate: (vmid: number, node: string) => void;
+  /** Cut off from the cluster, and back. Its guests and tasks go on meanwhile; unknown nodes throw. */
+  readonly setNodeOffline: (node: string, offline: boolean) => void;
+  /** Without quorum nothing can be started, cloned or configured. */
+  readonly setQuorum: (quorate: boolean) => void;
+  /** Hands the guest to the HA manager, or takes it away from it. */
+  readonly setHaManaged: (vmid: number, managed: boolean) => void;
+  /** `qm set` or `pct set` by root: takes what no token may set, such as `features` or `hookscript`. */
+  readonly configure: (vmid: number, options: Readonly<Record<string, string | number | undefined>>) => void;
   /** A guest nobody asked us for: someone else's VM or container. */
   readonly add: (guest: ForeignGuest) => void;
 }
@@ -47,8 +55,23 @@ export function createOperator(world: PveWorld): PveOperator {
     lock: (vmid, word) => world.guests.configure(find(vmid).vmid, { lock: word }),
     kill: (vmid) => powerOff(world, find(vmid)),
     remove: (vmid) => world.guests.remove(find(vmid).vmid),
-    migrate: (vmid, node) => world.guests.change(find(vmid).vmid, { node }),
-    add: (foreign) => world.guests.put(foreignGuest(world, foreign)),
+    migrate: (vmid, node) => {
+      world.guests.change(find(vmid).vmid, { node });
+      world.hostMemory.taken(node);
+    },
+    setNodeOffline: world.cluster.setOffline,
+    setQuorum: world.cluster.setQuorum,
+    setHaManaged: (vmid, managed) => {
+      const { process } = find(vmid);
+      const state = process === null ? 'stopped' : 'started';
+      world.guests.change(vmid, { ha: managed ? state : undefined });
+    },
+    configure: (vmid, options) => world.guests.configure(find(vmid).vmid, options),
+    add: (foreign) => {
+      const guest = foreignGuest(world, foreign);
+      world.guests.put(guest);
+      world.hostMemory.taken(guest.node);
+    },
   };
 }
 

@@ -9,6 +9,7 @@ export interface ParameterSpec {
   readonly max?: number;
   readonly maxLength?: number;
   readonly enum?: readonly string[];
+  readonly pattern?: RegExp;
   readonly requires?: string;
   /** Refused for every token, `root@pam`'s included: only a ticket of root@pam may use it. */
   readonly rootOnly?: true;
@@ -124,6 +125,9 @@ function formatProblem(spec: ParameterSpec, text: string): string | undefined {
 function rangeProblem(spec: ParameterSpec, text: string): string | undefined {
   if (spec.enum !== undefined && !spec.enum.includes(text)) {
     return `value '${text}' does not have a value in the enumeration '${spec.enum.join(', ')}'`;
+  }
+  if (spec.pattern !== undefined && !spec.pattern.test(text)) {
+    return 'value does not match the regex pattern';
   }
   if (spec.min !== undefined && Number(text) < spec.min)
     return `value must have a minimum value of ${spec.min}`;

@@ -1,8 +1,10 @@
-import { type GuestMemory, NEVER_BOOTED } from '../guest-memory.ts';
+import type { GuestMemory } from '../guest-memory.ts';
 import { PveFailure } from './pve-failure.ts';
-import type { SimulatedTemplate } from './pve-options.ts';
 
 export type GuestKind = 'qemu' | 'lxc';
+
+/** What the HA manager was last asked for. */
+export type HaState = 'started' | 'stopped';
 
 /** Keys and values as `GET config` shows them. `lock` and `template` are in here, as in Proxmox. */
 export type GuestConfig = Readonly<Record<string, string | number>>;
@@ -24,6 +26,10 @@ export interface PveGuest {
   /** The template whose disks this guest's linked disks are based on. */
   readonly baseVmid: number | null;
   readonly pool: string | null;
+  /** Present while the HA manager owns the guest. */
+  readonly ha?: HaState | undefined;
+  /** The checkpoint in the node's one dump directory is this container's. */
+  readonly checkpointed?: boolean;
 }
 
 const KINDS = {
@@ -80,9 +86,12 @@ export function createPveGuests(restored: readonly PveGuest[], onChange: () => v
 export function loadGuest(guests: PveGuests, node: string, kind: GuestKind, vmid: number): PveGuest {
   const guest = guests.on(node, kind, vmid);
   if (guest !== undefined) return guest;
-  throw new PveFailure(
-    `Configuration file 'nodes/${node}/${KINDS[kind].folder}/${vmid}.conf' does not exist`,
-  );
+  throw new PveFailure(`Configuration file '${configFile({ node, kind, vmid })}' does not exist`);
+}
+
+/** Below `/etc/pve/`. */
+export function configFile({ node, kind, vmid }: Pick<PveGuest, 'node' | 'kind' | 'vmid'>): string {
+  return `nodes/${node}/${KINDS[kind].folder}/${vmid}.conf`;
 }
 
 export function lockOf(guest: PveGuest): string | undefined {
@@ -112,37 +121,6 @@ export function memoryBytes(guest: PveGuest): number {
 export function diskBytes(guest: PveGuest): number {
   const size = /size=(\d+)G/.exec(String(guest.config.scsi0 ?? guest.config.rootfs ?? ''))?.[1];
   return Number(size ?? 0) * 1024 ** 3;
-}
-
-export function templateGuest(template: SimulatedTemplate, firstNode: string): PveGuest {
-  const { vmid } = template;
-  return {
-    vmid,
-    kind: 'qemu',
-    node: template.node ?? firstNode,
-    config: {
-      name: template.name,
-      template: 1,
-      cores: template.cores,
-      sockets: 1,
-      memory: String(template.memoryMib),
-      ostype: 'l26',
-      scsihw: 'virtio-scsi-single',
-      scsi0: `local-lvm:base-${vmid}-disk-0,size=${template.diskGib}G`,
-      boot: 'order=scsi0',
-      net0: `virtio=${macAddress(vmid)},bridge=vmbr0`,
-      ...(template.agent === false ? {} : { agent: '1' }),
-      ...(template.tags === undefined ? {} : { tags: template.tags }),
-      ...(template.description === undefined ? {} : { description: template.description }),
-      ...(template.protection === undefined ? {} : { protection: Number(template.protection) }),
-      ...(template.onboot === undefined ? {} : { onboot: Number(template.onboot) }),
-    },
-    pending: {},
-    process: null,
-    memory: NEVER_BOOTED,
-    baseVmid: null,
-    pool: null,
-  };
 }
 
 /** In Proxmox's own prefix; unique because the VMID is. */

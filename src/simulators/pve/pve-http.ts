@@ -1,9 +1,11 @@
 import type { HostReply, HostRequest } from '../http-host.ts';
 import type { Access } from './access.ts';
+import type { Cluster } from './cluster.ts';
 import { checkParameters, type RawParameters, type RawValue } from './parameters.ts';
 import { PveFailure } from './pve-failure.ts';
 import { findRoute, type PveResult, type PveRoute } from './pve-routes.ts';
 import { resolveNode } from './pve-world.ts';
+import type { RequestWorkers } from './request-workers.ts';
 
 const PREFIX = ['api2', 'json'];
 /** pve-http-server AnyEvent.pm since 5.2.1. */
@@ -12,6 +14,8 @@ const MAX_CONTENT_BYTES = 512 * 1024;
 export interface PveHttpDeps {
   readonly routes: readonly PveRoute[];
   readonly nodes: readonly string[];
+  readonly cluster: Cluster;
+  readonly workers: RequestWorkers;
   readonly access: Access;
   /** Waits as long as Proxmox makes a wrong token wait. */
   readonly delayAuthFailure: () => Promise<void>;
@@ -34,7 +38,7 @@ export function createPveHandler(
       const result = await dispatch(deps, user, request);
       return jsonReply(200, 'OK', result.total === undefined ? { data: result.data } : { ...result });
     } catch (error) {
-      if (error instanceof PveFailure) return failureReply(error);
+      if (error instanceof PveFailure) return formatFailure(error);
       throw error;
     }
   };
@@ -51,8 +55,14 @@ async function dispatch(deps: PveHttpDeps, user: string, request: HostRequest): 
   const raw = { ...readParameters(request), ...match.pathParameters };
   match.route.permit?.(deps.access, raw);
   const node = resolveNode(deps, String(match.pathParameters.node ?? 'localhost'));
-  const params = checkParameters(match.route.parameters, raw);
-  return match.route.handle({ params, node, user, access: deps.access });
+  const answer = () => {
+    const params = checkParameters(match.route.parameters, raw);
+    return match.route.handle({ params, node, user, access: deps.access });
+  };
+  // Without a node in its path pveproxy answers a request itself, whatever is wrong with the nodes.
+  if (match.pathParameters.node === undefined) return answer();
+  if (!deps.cluster.isOnline(node)) throw new PveFailure('No route to host', { status: 595 });
+  return deps.workers.run(node, answer);
 }
 
 function refuseTransport({ method, headers, body }: HostRequest): HostReply | undefined {
@@ -79,7 +89,7 @@ async function refuseCaller(
   await deps.delayAuthFailure();
   // One text for every wrong token since 2026-01 (pve-manager HTTPServer.pm); the body is empty.
   const reason = given === undefined ? 'No ticket' : 'Authentication failed!';
-  return { status: 401, reason, headers: { ...COMMON_HEADERS, connection: 'close' } };
+  return emptyReply(401, reason);
 }
 
 /** Query parameters override those of the body. */
@@ -129,7 +139,10 @@ function jsonReply(status: number, reason: string, body: unknown): HostReply {
   };
 }
 
-function failureReply({ status, message, errors }: PveFailure): HostReply {
+function formatFailure(failure: PveFailure): HostReply {
+  const { status, message, errors } = failure;
+  // Codes of pveproxy's hop to a node come without a body.
+  if (status >= 595) return emptyReply(status, message);
   const text = message.endsWith('\n') ? message : `${message}\n`;
   return jsonReply(status, message, {
     data: null,
@@ -138,12 +151,13 @@ function failureReply({ status, message, errors }: PveFailure): HostReply {
   });
 }
 
-/** Errors that did not come from a handler, but from a fault rule. Codes of pveproxy's hop have no body. */
+/** Errors that did not come from a handler, but from a fault rule. */
 export function formatPveError(status: number, message: string): HostReply {
-  if (status >= 595 || status === 401) {
-    return { status, reason: message, headers: { ...COMMON_HEADERS, connection: 'close' } };
-  }
-  return failureReply(new PveFailure(message, { status }));
+  return status === 401 ? emptyReply(status, message) : formatFailure(new PveFailure(message, { status }));
+}
+
+function emptyReply(status: number, reason: string): HostReply {
+  return { status, reason, headers: { ...COMMON_HEADERS, connection: 'close' } };
 }
 
 function decode(text: string): string {

@@ -1,5 +1,7 @@
 import type { Timers } from '../timers.ts';
+import type { Cluster } from './cluster.ts';
 import type { Flocks } from './flocks.ts';
+import type { HostMemory } from './host-memory.ts';
 import { PveFailure } from './pve-failure.ts';
 import type { PveGuests } from './pve-guests.ts';
 import type { PveLatency } from './pve-options.ts';
@@ -9,17 +11,18 @@ import type { Tasks } from './tasks.ts';
 /** What every endpoint acts on. */
 export interface PveWorld {
   readonly nodes: readonly string[];
+  readonly cluster: Cluster;
   readonly guests: PveGuests;
   readonly tasks: Tasks;
   readonly flocks: Flocks;
   readonly storages: Storages;
+  readonly hostMemory: HostMemory;
   readonly latency: PveLatency;
   readonly timers: Timers;
   readonly nowMs: () => number;
   readonly nextPid: () => number;
   readonly version: PveVersion;
   readonly pools: readonly string[];
-  readonly nodeMemoryMib: number;
   readonly nodeCores: number;
   /** When the simulated nodes were switched on. */
   readonly bootedAtMs: number;
@@ -28,6 +31,7 @@ export interface PveWorld {
 export interface PveVersion {
   readonly text: string;
   readonly major: number;
+  readonly minor: number;
 }
 
 /** `localhost` stands for the node that was addressed; an unknown name fails like its DNS lookup. */

@@ -23,27 +23,32 @@ export interface StorageStatus {
 
 /** A thin linked clone begins as a reference to its base; what an agent's day writes is about this share. */
 const LINKED_CLONE_SHARE = 0.1;
+const DISK_STORAGE = 'local-lvm';
 const LOCAL_BYTES = 100 * 1024 ** 3;
 const LOCAL_USED_BYTES = 20 * 1024 ** 3;
 
-export function createStorages(guests: PveGuests, options: { readonly storageGib: number }): Storages {
-  const total = options.storageGib * 1024 ** 3;
-
+export function createStorages(
+  guests: PveGuests,
+  options: { readonly storageGibOf: (node: string) => number },
+): Storages {
   const describe = (node: string, storage: string): StorageStatus => {
     const common = { enabled: 1, active: 1, shared: 0 } as const;
+    const guestBytes = guests
+      .all()
+      .reduce((sum, guest) => sum + (guest.node === node ? bytesOn(storage, guest) : 0), 0);
     if (storage === 'local') {
-      const used = LOCAL_USED_BYTES;
-      const avail = LOCAL_BYTES - used;
+      const used = LOCAL_USED_BYTES + guestBytes;
+      const avail = Math.max(0, LOCAL_BYTES - used);
       return { ...common, type: 'dir', content: 'vztmpl,iso,backup', total: LOCAL_BYTES, used, avail };
     }
-    if (storage !== 'local-lvm') throw new PveFailure(`storage '${storage}' does not exist`);
-    const used = guests.all().reduce((sum, guest) => sum + (guest.node === node ? usedBytes(guest) : 0), 0);
-    const avail = Math.max(0, total - used);
-    return { ...common, type: 'lvmthin', content: 'rootdir,images', total, used, avail };
+    if (storage !== DISK_STORAGE) throw new PveFailure(`storage '${storage}' does not exist`);
+    const total = options.storageGibOf(node) * 1024 ** 3;
+    const avail = Math.max(0, total - guestBytes);
+    return { ...common, type: 'lvmthin', content: 'rootdir,images', total, used: guestBytes, avail };
   };
 
   return {
-    names: ['local', 'local-lvm'],
+    names: ['local', DISK_STORAGE],
     describe,
     reserveVmState: (guest, storage) => {
       if (describe(guest.node, storage).avail >= vmStateBytes(guest)) return;
@@ -60,7 +65,10 @@ function vmStateBytes(guest: PveGuest): number {
   return 2 * memoryBytes(guest) + 500 * 1024 ** 2;
 }
 
-function usedBytes(guest: PveGuest): number {
-  const disk = Math.round(diskBytes(guest) * (guest.baseVmid === null ? 1 : LINKED_CLONE_SHARE));
-  return disk + (guest.config.vmstate === undefined ? 0 : vmStateBytes(guest));
+/** Disks are all on one storage; a memory image is where its suspend was told to put it. */
+function bytesOn(storage: string, guest: PveGuest): number {
+  const share = guest.baseVmid === null ? 1 : LINKED_CLONE_SHARE;
+  const disk = storage === DISK_STORAGE ? Math.round(diskBytes(guest) * share) : 0;
+  const hasImage = String(guest.config.vmstate ?? '').startsWith(`${storage}:`);
+  return disk + (hasImage ? vmStateBytes(guest) : 0);
 }

@@ -129,6 +129,17 @@ export function createTasks(
   };
 }
 
+/** `abort_guest_tasks`: what `overrule-shutdown` does to shutdowns under way. */
+export async function abortGuestTasks(
+  tasks: Tasks,
+  { node, type, id }: { readonly node: string; readonly type: string; readonly id: string },
+): Promise<void> {
+  const running = tasks
+    .list(node)
+    .filter((task) => task.type === type && task.id === id && task.end === null);
+  await Promise.all(running.map((task) => tasks.interrupt(task.upid)));
+}
+
 type TaskBody = (worker: Worker) => Promise<void>;
 
 function createWorker(

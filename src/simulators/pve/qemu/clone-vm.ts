@@ -1,5 +1,6 @@
 import { NEVER_BOOTED } from '../../guest-memory.ts';
-import { type Access, forbidden } from '../access.ts';
+import type { Access } from '../access.ts';
+import { checkNodeExists, checkQuorum } from '../cluster.ts';
 import { PveFailure } from '../pve-failure.ts';
 import { checkLock, type GuestConfig, isTemplate, macAddress, type PveGuest } from '../pve-guests.ts';
 import type { PveWorld } from '../pve-world.ts';
@@ -33,6 +34,7 @@ export function cloneVm(
   request: CloneRequest,
 ): string {
   const { node, user, access } = call;
+  checkQuorum(world);
   const source = checkClone(world, node, request);
   access.require(`/storage/${request.storage ?? 'local-lvm'}`, 'Datastore.AllocateSpace');
   access.require('/sdn/zones/localnetwork/vmbr0', 'SDN.Use');
@@ -63,21 +65,6 @@ export function cloneVm(
   );
 }
 
-/** Who may clone where (checked before any parameter is). */
-export function permitClone(
-  access: Access,
-  raw: Readonly<Record<string, unknown>>,
-  pools: readonly string[],
-): void {
-  access.require(`/vms/${String(raw.vmid)}`, 'VM.Clone');
-  const { pool } = raw;
-  if (pool !== undefined && !pools.includes(String(pool)))
-    throw forbidden(`pool '${String(pool)}' does not exist`);
-  if (access.has(`/vms/${String(raw.newid)}`, 'VM.Allocate')) return;
-  if (pool !== undefined && access.has(`/pool/${String(pool)}`, 'VM.Allocate')) return;
-  throw new PveFailure('Permission check failed', { status: 403 });
-}
-
 /** Runs before the fork and again inside the worker, as in the original. */
 function checkClone(world: PveWorld, node: string, request: CloneRequest): PveGuest {
   const source = requireVm(world.guests, node, request.vmid);
@@ -91,6 +78,7 @@ function checkClone(world: PveWorld, node: string, request: CloneRequest): PveGu
   }
   if (request.storage !== undefined) world.storages.describe(node, request.storage);
   if (request.target !== undefined && request.target !== node) {
+    checkNodeExists(world, request.target);
     throw new PveFailure(`can't clone VM to node '${request.target}' (VM uses local storage)`);
   }
   if (world.guests.on(node, 'qemu', request.newid) !== undefined) {

@@ -1,3 +1,5 @@
+import { refuseWithoutQuorum } from '../cluster.ts';
+import { refuseDestroyForHa } from '../ha.ts';
 import { PveFailure } from '../pve-failure.ts';
 import { checkLock, loadGuest, lockOf, type PveGuest } from '../pve-guests.ts';
 import type { PveWorld } from '../pve-world.ts';
@@ -8,13 +10,18 @@ import { withVmLock } from './vm-locks.ts';
  * DELETE qemu/{vmid}. Running and protected VMs are refused before the fork, locked ones inside the task (Qemu.pm
  * destroy_vm); a hibernated VM may go, with its memory image.
  */
-export function destroyVm(world: PveWorld, { node, vmid, user }: VmCall): string {
-  checkDestroy(world, node, vmid);
+export function destroyVm(
+  world: PveWorld,
+  { node, vmid, user }: VmCall,
+  { purge }: { readonly purge: boolean },
+): string {
+  checkDestroy(world, { node, vmid, purge });
   return world.tasks.fork({ node, type: 'qmdestroy', id: String(vmid), user }, (worker) =>
     withVmLock(world, { node, vmid, signal: worker.signal }, async () => {
-      const guest = checkDestroy(world, node, vmid);
+      const guest = checkDestroy(world, { node, vmid, purge });
       if (lockOf(guest) !== 'suspended') checkLock(guest);
       refuseBase(world, guest);
+      refuseWithoutQuorum(world, guest);
       await worker.spend(world.latency.destroyMs, 'middle');
       // Disks are gone; what is left of the configuration says so until access rights are cleaned up too.
       world.guests.change(vmid, { config: { lock: 'destroyed' }, pending: {} });
@@ -24,11 +31,15 @@ export function destroyVm(world: PveWorld, { node, vmid, user }: VmCall): string
   );
 }
 
-function checkDestroy(world: PveWorld, node: string, vmid: number): PveGuest {
+function checkDestroy(
+  world: PveWorld,
+  { node, vmid, purge }: { readonly node: string; readonly vmid: number; readonly purge: boolean },
+): PveGuest {
   const guest = loadGuest(world.guests, node, 'qemu', vmid);
   if (guest.config.protection === 1) {
     throw new PveFailure(`can't remove VM ${vmid} - protection mode enabled`);
   }
+  refuseDestroyForHa(guest, purge);
   if (guest.process !== null) throw new PveFailure(`VM ${vmid} is running - destroy failed`);
   return guest;
 }

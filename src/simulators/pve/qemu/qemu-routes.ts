@@ -1,9 +1,10 @@
+import { permitClone } from '../clone-permission.ts';
 import { loadGuest } from '../pve-guests.ts';
 import { NODE_PARAMETERS, onVm, type PveRoute, route, VMID_PARAMETERS } from '../pve-routes.ts';
 import type { PveWorld } from '../pve-world.ts';
-import { cloneVm, permitClone } from './clone-vm.ts';
+import { cloneVm } from './clone-vm.ts';
 import { destroyVm } from './destroy-vm.ts';
-import { awaitAgent, networkInterfaces, permitAgent } from './vm-agent.ts';
+import { createAgentRoutes } from './vm-agent-routes.ts';
 import { readVmConfig, updateVmConfig } from './vm-config.ts';
 import { POST_ONLY_PARAMETERS, vmConfigParameters } from './vm-config-parameters.ts';
 import { vmStatus } from './vm-status.ts';
@@ -57,7 +58,10 @@ export function createQemuRoutes(world: PveWorld): readonly PveRoute[] {
         skiplock: { type: 'boolean', rootOnly: true, optional: true },
       },
       permit: onVm('VM.Allocate'),
-      handle: ({ params, node, user }) => ({ data: destroyVm(world, { node, vmid: params.vmid, user }) }),
+      handle: ({ params, node, user }) => {
+        const { vmid, purge = false } = params;
+        return { data: destroyVm(world, { node, vmid, user }, { purge }) };
+      },
     }),
     ...createConfigRoutes(world),
     ...createVmStatusRoutes(world),
@@ -109,31 +113,5 @@ function createConfigRoutes(world: PveWorld): readonly PveRoute[] {
         return { data: upid };
       },
     },
-  ];
-}
-
-function createAgentRoutes(world: PveWorld): readonly PveRoute[] {
-  const permit = permitAgent(world.version.major);
-  return [
-    route({
-      method: 'POST',
-      path: '/nodes/{node}/qemu/{vmid}/agent/ping',
-      parameters: VMID_PARAMETERS,
-      permit,
-      handle: async ({ params, node }) => {
-        await awaitAgent(world, node, params.vmid);
-        return { data: { result: {} } };
-      },
-    }),
-    route({
-      method: 'GET',
-      path: '/nodes/{node}/qemu/{vmid}/agent/network-get-interfaces',
-      parameters: VMID_PARAMETERS,
-      permit,
-      handle: async ({ params, node }) => {
-        await awaitAgent(world, node, params.vmid);
-        return { data: { result: networkInterfaces(params.vmid) } };
-      },
-    }),
   ];
 }

@@ -1,9 +1,12 @@
+import { checkQuorum } from '../cluster.ts';
+import { bootCold } from '../guest-power.ts';
+import { isHaManaged, requestHa } from '../ha.ts';
 import { PveFailure } from '../pve-failure.ts';
 import { checkLock, isTemplate, loadGuest, lockOf, type PveGuest } from '../pve-guests.ts';
 import type { PveWorld } from '../pve-world.ts';
 import { TaskKilled, type Worker } from '../tasks.ts';
 import { requireVm, withVmLock } from './vm-locks.ts';
-import { beginLoadingImage, bootCold, continueCpus } from './vm-process.ts';
+import { beginLoadingImage, continueCpus } from './vm-process.ts';
 
 export interface VmCall {
   readonly node: string;
@@ -11,8 +14,16 @@ export interface VmCall {
   readonly user: string;
 }
 
-/** POST status/start: nothing is checked before the fork, not even that the VM exists. */
-export function startVm(world: PveWorld, { node, vmid, user }: VmCall): string {
+/** POST status/start: nothing of the VM is checked before the fork, not even that it exists. */
+export function startVm(world: PveWorld, call: VmCall): string {
+  checkQuorum(world);
+  if (isHaManaged(world.guests.on(call.node, 'qemu', call.vmid))) {
+    return requestHa(world, call, 'started', (later) => forkStart(world, later));
+  }
+  return forkStart(world, call);
+}
+
+function forkStart(world: PveWorld, { node, vmid, user }: VmCall): string {
   return world.tasks.fork({ node, type: 'qmstart', id: String(vmid), user }, (worker) =>
     startUnderLock(world, worker, node, vmid),
   );

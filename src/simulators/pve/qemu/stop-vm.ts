@@ -1,33 +1,46 @@
+import { bootCold, powerOff } from '../guest-power.ts';
+import { isHaManaged, refuseOverruleForHa, requestHa } from '../ha.ts';
 import { PveFailure } from '../pve-failure.ts';
 import { checkLock, isTemplate, loadGuest } from '../pve-guests.ts';
 import type { PveWorld } from '../pve-world.ts';
-import type { Worker } from '../tasks.ts';
+import { abortGuestTasks, type Worker } from '../tasks.ts';
 import type { VmCall } from './start-vm.ts';
 import { requireVm, withVmLock } from './vm-locks.ts';
-import { bootCold, powerOff } from './vm-process.ts';
 
 /** POST status/stop pulls the plug. A VM that does not run, a hibernated one included, is left as it is. */
 export function stopVm(
   world: PveWorld,
-  { node, vmid, user }: VmCall,
-  options: { readonly overruleShutdown: boolean },
+  call: VmCall,
+  { overruleShutdown }: { readonly overruleShutdown: boolean },
 ): string {
+  const guest = world.guests.on(call.node, 'qemu', call.vmid);
+  refuseOverruleForHa(guest, overruleShutdown);
+  if (isHaManaged(guest))
+    return requestHa(world, call, 'stopped', (later) => forkStop(world, later, overruleShutdown));
+  return forkStop(world, call, overruleShutdown);
+}
+
+function forkStop(world: PveWorld, { node, vmid, user }: VmCall, overruleShutdown: boolean): string {
   return world.tasks.fork({ node, type: 'qmstop', id: String(vmid), user }, async (worker) => {
-    if (options.overruleShutdown) await abortShutdowns(world, node, vmid);
+    if (overruleShutdown) await abortGuestTasks(world.tasks, { node, type: 'qmshutdown', id: String(vmid) });
     await endProcess(world, worker, { node, vmid }, world.latency.stopMs);
   });
 }
 
 /** POST status/shutdown holds the file lock until the guest is off. */
-export function shutdownVm(
-  world: PveWorld,
-  { node, vmid, user }: VmCall,
-  options: { readonly forceStop: boolean },
-): string {
-  const paused = world.guests.on(node, 'qemu', vmid)?.process?.qmpStatus === 'paused';
-  if (paused && !options.forceStop) throw new PveFailure('VM is paused - cannot shutdown');
+export function shutdownVm(world: PveWorld, call: VmCall, options: { readonly forceStop: boolean }): string {
+  const guest = world.guests.on(call.node, 'qemu', call.vmid);
+  const isPaused = guest?.process?.qmpStatus === 'paused';
+  if (isPaused && !options.forceStop) throw new PveFailure('VM is paused - cannot shutdown');
+  const durationMs = isPaused ? world.latency.stopMs : world.latency.shutdownMs;
+  if (isHaManaged(guest))
+    return requestHa(world, call, 'stopped', (later) => forkShutdown(world, later, durationMs));
+  return forkShutdown(world, call, durationMs);
+}
+
+function forkShutdown(world: PveWorld, { node, vmid, user }: VmCall, durationMs: number): string {
   return world.tasks.fork({ node, type: 'qmshutdown', id: String(vmid), user }, (worker) =>
-    endProcess(world, worker, { node, vmid }, paused ? world.latency.stopMs : world.latency.shutdownMs),
+    endProcess(world, worker, { node, vmid }, durationMs),
   );
 }
 
@@ -60,11 +73,4 @@ function endProcess(
     await worker.spend(durationMs, 'end');
     powerOff(world, loadGuest(world.guests, node, 'qemu', vmid));
   });
-}
-
-async function abortShutdowns(world: PveWorld, node: string, vmid: number): Promise<void> {
-  const running = world.tasks
-    .list(node)
-    .filter((task) => task.type === 'qmshutdown' && task.id === String(vmid) && task.end === null);
-  await Promise.all(running.map((task) => world.tasks.interrupt(task.upid)));
 }

@@ -1,4 +1,6 @@
 import type { Access } from '../access.ts';
+import { refuseWithoutQuorum } from '../cluster.ts';
+import { isHaManaged } from '../ha.ts';
 import { PveFailure } from '../pve-failure.ts';
 import { checkLock, loadGuest, lockOf, type PveGuest } from '../pve-guests.ts';
 import type { PveWorld } from '../pve-world.ts';
@@ -24,6 +26,7 @@ export function suspendVm(
     options.access.require(`/vms/${vmid}`, 'VM.Config.Disk');
     options.access.require(`/storage/${storage}`, 'Datastore.AllocateSpace');
     world.storages.describe(node, storage);
+    if (isHaManaged(guest)) throw new PveFailure('Cannot suspend HA managed VM to disk');
     refusePassthrough(guest);
   }
   const type = options.toDisk ? 'qmsuspend' : 'qmpause';
@@ -56,6 +59,8 @@ async function suspendToDisk(
     if (lockOf(guest) === 'backup') throw new PveFailure('cannot suspend to disk during backup');
     checkLock(guest);
     if (guest.process === null) throw new PveFailure(`VM ${vmid} not running`);
+    refuseWithoutQuorum(world, guest);
+    refuseVirtiofs(guest);
     world.storages.reserveVmState(guest, storage);
     const date = new Date(world.nowMs()).toISOString().slice(0, 10);
     world.guests.configure(vmid, {
@@ -70,17 +75,30 @@ async function suspendToDisk(
     await worker.spend(world.latency.suspendMs / 2, 'middle');
     await worker.spend(world.latency.suspendMs / 2, 'end');
   } catch (error) {
-    if (!(error instanceof TaskKilled)) {
-      world.guests.configure(vmid, { vmstate: undefined, runningmachine: undefined, runningcpu: undefined });
-    }
+    if (!(error instanceof TaskKilled)) dropImage(world, vmid);
     throw error;
   }
   await withVmLock(world, at, async () => {
     const guest = loadGuest(world.guests, node, 'qemu', vmid);
     if (lockOf(guest) !== 'suspending') throw new PveFailure('lock changed unexpectedly');
+    if (guest.process === null) {
+      // QEMU died while it wrote: there is no whole image, and the lock stays as after any failed save.
+      dropImage(world, vmid);
+      throw new PveFailure(`VM ${vmid} not running`);
+    }
     quitWithImage(world, guest);
     world.guests.configure(vmid, { lock: 'suspended' });
   });
+}
+
+function dropImage(world: PveWorld, vmid: number): void {
+  world.guests.configure(vmid, { vmstate: undefined, runningmachine: undefined, runningcpu: undefined });
+}
+
+/** What QEMU cannot save (QemuMigrate's list of blockers) is found only in the task. */
+function refuseVirtiofs({ config }: PveGuest): void {
+  if (!Object.keys(config).some((key) => /^virtiofs\d+$/.test(key))) return;
+  throw new PveFailure('Cannot live-migrate, snapshot (with RAM), or hibernate a VM with: virtiofs');
 }
 
 function refusePassthrough({ config }: PveGuest): void {

@@ -1,7 +1,7 @@
 import { servicesAnswer } from '../../guest-memory.ts';
 import type { Access } from '../access.ts';
 import { PveFailure } from '../pve-failure.ts';
-import { loadGuest, macAddress } from '../pve-guests.ts';
+import { loadGuest, macAddress, type PveGuest } from '../pve-guests.ts';
 import type { PveWorld } from '../pve-world.ts';
 import { hasAgent } from './vm-status.ts';
 
@@ -9,22 +9,25 @@ import { hasAgent } from './vm-status.ts';
 const LOOK_AGAIN_MS = 20;
 
 /** 8.x knows one privilege for the agent, 9.x a family of them; neither knows the other's. */
-export function permitAgent(major: number): (access: Access, raw: Readonly<Record<string, unknown>>) => void {
+export function permitAgent(
+  major: number,
+  sufficient: readonly string[],
+): (access: Access, raw: Readonly<Record<string, unknown>>) => void {
   return (access, raw) => {
     const path = `/vms/${String(raw.vmid)}`;
     if (major < 9) access.require(path, 'VM.Monitor');
-    else access.requireAny(path, 'VM.GuestAgent.Audit', 'VM.GuestAgent.Unrestricted');
+    else access.requireAny(path, ...sufficient);
   };
 }
 
 /** Waits for the agent as long as guest-ping does, and fails in the words of Qemu/Agent.pm. */
-export async function awaitAgent(world: PveWorld, node: string, vmid: number): Promise<void> {
+export async function awaitAgent(world: PveWorld, node: string, vmid: number): Promise<PveGuest> {
   const untilMs = performance.now() + world.latency.agentWaitMs;
   for (;;) {
     const guest = loadGuest(world.guests, node, 'qemu', vmid);
     if (!hasAgent(guest)) throw new PveFailure('No QEMU guest agent configured');
     if (guest.process === null) throw new PveFailure(`VM ${vmid} is not running`);
-    if (servicesAnswer(guest.memory, world.nowMs())) return;
+    if (servicesAnswer(guest.memory, world.nowMs())) return guest;
     if (performance.now() >= untilMs) throw new PveFailure('QEMU guest agent is not running');
     await world.timers.sleep(LOOK_AGAIN_MS);
   }

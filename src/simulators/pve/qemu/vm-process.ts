@@ -1,28 +1,8 @@
-import { coldBoot, forget, freeze, thaw } from '../../guest-memory.ts';
-import type { GuestConfig, PveGuest } from '../pve-guests.ts';
+import { freeze, thaw } from '../../guest-memory.ts';
+import type { PveGuest } from '../pve-guests.ts';
 import type { PveWorld } from '../pve-world.ts';
 
-/** What happens to a VM's process and memory, in one place, so that no path can keep memory it should lose. */
-
-/** A cold boot applies what was pending. */
-export function bootCold(world: PveWorld, guest: PveGuest): void {
-  const nowMs = world.nowMs();
-  world.guests.change(guest.vmid, {
-    config: applyPending(guest),
-    pending: {},
-    process: { pid: world.nextPid(), startedAtMs: nowMs, qmpStatus: 'running' },
-    memory: coldBoot(guest.memory, nowMs, world.latency.servicesMs),
-  });
-}
-
-export function powerOff(world: PveWorld, guest: PveGuest): void {
-  world.guests.change(guest.vmid, {
-    config: applyPending(guest),
-    pending: {},
-    process: null,
-    memory: forget(guest.memory),
-  });
-}
+/** What only VMs can: stand still, leave with a memory image, and come back from it. */
 
 /** `qm suspend` without `todisk`: the process stays, the CPUs stand still. */
 export function pauseCpus(world: PveWorld, guest: PveGuest): void {
@@ -51,12 +31,5 @@ export function beginLoadingImage(world: PveWorld, guest: PveGuest): void {
   world.guests.change(guest.vmid, {
     process: { pid: world.nextPid(), startedAtMs: world.nowMs(), qmpStatus: 'inmigrate' },
   });
-}
-
-export function applyPending({ config, pending }: PveGuest): GuestConfig {
-  const merged: Record<string, string | number | null> = { ...config, ...pending };
-  const kept = Object.entries(merged).filter(
-    (entry): entry is [string, string | number] => entry[1] !== null,
-  );
-  return Object.fromEntries(kept);
+  world.hostMemory.taken(guest.node);
 }

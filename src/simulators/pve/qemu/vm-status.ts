@@ -1,3 +1,4 @@
+import { haField } from '../ha.ts';
 import { diskBytes, isTemplate, lockOf, memoryBytes, nameOf, type PveGuest } from '../pve-guests.ts';
 import type { PveWorld } from '../pve-world.ts';
 
@@ -38,7 +39,7 @@ export function vmStatus(world: PveWorld, guest: PveGuest, options: { readonly f
 export function currentVmStatus(world: PveWorld, guest: PveGuest) {
   return {
     ...vmStatus(world, guest, { full: true }),
-    ha: { managed: 0 },
+    ha: haField(guest),
     ...(hasAgent(guest) ? { agent: 1 } : {}),
   };
 }
