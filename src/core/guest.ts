@@ -15,6 +15,12 @@ export interface Endpoint {
   readonly url: string;
 }
 
+/** What a preset promises; a source may have been made larger or smaller. */
+export interface GuestSize {
+  readonly vcpus: number;
+  readonly memoryMib: number;
+}
+
 /**
  * What a driver means to create, decided and recorded before anything is sent, so that whoever carries on
  * after a crash knows exactly what to look for. Plain JSON; `source` and `place` are the driver's own.
@@ -28,6 +34,10 @@ export interface GuestIntent {
   /** Where it is to be, as far as that is decided beforehand: node and VMID on Proxmox. */
   readonly node?: string;
   readonly vmid?: number;
+  /** What it is to have; absent: what its source has. */
+  readonly size?: GuestSize;
+  /** What is reserved on `node` while it runs, where capacity is ours to watch. */
+  readonly memoryMib?: number;
   readonly marker: Marker;
   /** The caller's own metadata, for providers that keep any. */
   readonly metadata: Readonly<Record<string, string>>;

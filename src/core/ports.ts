@@ -67,7 +67,7 @@ export interface CapacityBook {
   reservations(failureDomain: string): Promise<readonly MemoryReservation[]>;
   /**
    * Reserves if the node's reservations, this one and `othersMib` together stay within `limitMib`; atomically,
-   * so that two starts never share the last place. Tentative for a minute, until the intent is recorded or
+   * so that two starts never share the last place. Tentative for ten minutes, until the intent is recorded or
    * the resume settles. A guest that has a reservation on that node keeps it.
    */
   reserve(
@@ -75,4 +75,6 @@ export interface CapacityBook {
     wanted: MemoryReservation,
     room: { readonly limitMib: number; readonly othersMib: number },
   ): Promise<boolean>;
+  /** Drops a tentative reservation whose intent will not be recorded; a firm one stays. */
+  release(failureDomain: string, guestId: string): Promise<void>;
 }

@@ -1,10 +1,20 @@
 /** Where each enabled provider is: at its real address, or at a simulator of ours. */
+import { PROVIDER_NAMES, type ProviderName } from '../core/provider-name.ts';
 import type { Config, ServiceConfig } from '../platform/config.ts';
 import type { MorphConfig, PveConfig } from '../platform/config-providers.ts';
 import { snapshotsOf, templatesOf } from '../platform/local-presets.ts';
-import { type MorphLatency, type PveLatency, startSimulators } from '../simulators/simulators.ts';
+import {
+  type MorphLatency,
+  type PveLatency,
+  type SimulatedTemplate,
+  startSimulators,
+} from '../simulators/simulators.ts';
+
+export type PveKindName = 'pve-vm' | 'pve-lxc';
 
 export interface PveBackend extends PveConfig {
+  /** Those that are offered; both share one endpoint, and with it one failure domain. */
+  readonly kinds: readonly PveKindName[];
   readonly failureDomain: string;
   readonly simulated: boolean;
   /** `{port}` and `{guest}` are replaced; absent: guests are reached by their address. */
@@ -21,11 +31,14 @@ export interface Backends {
   readonly morph?: MorphBackend;
 }
 
-export function realBackends({ pve, morph }: ServiceConfig): Backends {
+const PVE_KINDS: readonly PveKindName[] = ['pve-vm', 'pve-lxc'];
+
+export function realBackends({ pve, morph, enabledProviders }: ServiceConfig): Backends {
   return {
     ...(pve && {
       pve: {
         ...pve,
+        kinds: PVE_KINDS.filter((kind) => enabledProviders.includes(kind)),
         failureDomain: `pve:${new URL(pve.apiUrl).host}`,
         simulated: false,
         ...(pve.publicDomain && { endpointUrlTemplate: `https://port-{port}-{guest}.${pve.publicDomain}` }),
@@ -48,12 +61,16 @@ export interface LocalSimulatorOptions {
   /** Guests survive a restart in here. */
   readonly dataFile?: string;
   readonly latency?: { readonly pve?: Partial<PveLatency>; readonly morph?: Partial<MorphLatency> };
+  /** Per node; beyond it the simulated OOM killer takes a guest, as on a real node. */
+  readonly nodeMemoryMib?: number;
+  /** Besides those of the presets. */
+  readonly templates?: readonly SimulatedTemplate[];
 }
 
 /** Both providers, filled with what the presets start from. */
 export async function startLocalSimulators(
   { presets }: Pick<Config, 'presets'>,
-  { dataFile, latency = {} }: LocalSimulatorOptions = {},
+  { dataFile, latency = {}, nodeMemoryMib, templates = [] }: LocalSimulatorOptions = {},
 ) {
   const snapshots = snapshotsOf(presets).map(({ diskGib, ...rest }) => ({
     ...rest,
@@ -62,7 +79,8 @@ export async function startLocalSimulators(
   return startSimulators({
     pve: {
       token: SIMULATED_TOKEN,
-      templates: templatesOf(presets),
+      templates: [...templatesOf(presets), ...templates],
+      ...(nodeMemoryMib === undefined ? {} : { nodeMemoryMib }),
       ...(latency.pve && { latency: latency.pve }),
     },
     morph: { apiKey: SIMULATED_KEY, snapshots, ...(latency.morph && { latency: latency.morph }) },
@@ -72,12 +90,18 @@ export async function startLocalSimulators(
 
 export type LocalSimulators = Awaited<ReturnType<typeof startLocalSimulators>>;
 
-export function simulatedBackends({ pve, morph, gatewayUrl }: LocalSimulators): Backends {
+export function simulatedBackends(
+  { pve, morph, gatewayUrl }: LocalSimulators,
+  enabled: readonly ProviderName[] = PROVIDER_NAMES,
+): Backends {
   return {
     pve: {
+      kinds: PVE_KINDS.filter((kind) => enabled.includes(kind)),
       apiUrl: pve.url,
       apiToken: pve.token,
-      nodes: ['pve1'],
+      cordonedNodes: [],
+      reserves: { hostMib: 2048, resumeShare: 0.1 },
+      execToken: false,
       tls: { verify: true },
       vmidRange: SIMULATED_VMIDS,
       failureDomain: 'pve:simulated',

@@ -1,14 +1,19 @@
 /** The only place that names concrete drivers. */
 
+import type { CapacityBook, Permits } from '../core/ports.ts';
+import type { Logger } from '../platform/log.ts';
 import { createMorphProvider } from '../providers/morph/morph.ts';
 import { createMorphHttpClient } from '../providers/morph/morph-api.ts';
 import type { Provider } from '../providers/provider.ts';
 import { createPveHttpClient } from '../providers/pve/pve-api.ts';
+import type { PveDeps, PveOptions } from '../providers/pve/pve-context.ts';
+import { CMUX_EXEC_TOKEN } from '../providers/pve/pve-first-boot.ts';
+import { createPveLxcProvider } from '../providers/pve/pve-lxc.ts';
 import { createPveVmProvider } from '../providers/pve/pve-vm.ts';
 import type { ServicePort } from '../providers/service-ports.ts';
 import type { Store } from '../store/store.ts';
 import { createVmidPool } from '../store/vmid-pool.ts';
-import type { Backends } from './backends.ts';
+import type { Backends, PveBackend, PveKindName } from './backends.ts';
 
 export interface Providers {
   readonly all: readonly Provider[];
@@ -21,55 +26,78 @@ export interface ProvidersOptions {
   readonly servicePorts?: readonly ServicePort[];
   readonly requestTimeoutMs?: number;
   readonly timing: { readonly cloneTimeoutMs: number };
+  readonly permits: Permits;
+  readonly capacityBook: CapacityBook;
+  readonly log: Pick<Logger, 'warn'>;
 }
 
-/** A PVE node's daemon works on three requests at a time; one more keeps it busy. */
-const PVE_CONNECTIONS = 4;
 /** Morph's own SDK opens a hundred; ours are few and short. */
 const MORPH_CONNECTIONS = 16;
+
+const PVE_DRIVERS = {
+  'pve-vm': createPveVmProvider,
+  'pve-lxc': createPveLxcProvider,
+} as const satisfies Record<PveKindName, (deps: PveDeps, options: PveOptions) => Provider>;
 
 export function createProviders(
   store: Store,
   { pve, morph }: Backends,
-  { deployment, installId, servicePorts, requestTimeoutMs, timing }: ProvidersOptions,
+  options: ProvidersOptions,
 ): Providers {
-  const common = {
-    ...(servicePorts && { servicePorts }),
-    ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
-  };
   const all: Provider[] = [];
   const closers: (() => Promise<void>)[] = [];
-
   if (pve) {
-    const { failureDomain, simulated, nodes, endpointUrlTemplate, vmidRange } = pve;
-    const http = createPveHttpClient({ provider: 'pve-vm', ...pve, maxConnections: PVE_CONNECTIONS });
-    const vmids = createVmidPool(store, { failureDomain, ...vmidRange, installId, nowMs: Date.now });
-    closers.push(http.close);
-    all.push(
-      createPveVmProvider(
-        { http, vmids },
-        {
-          nodes,
-          failureDomain,
-          simulated,
-          deployment,
-          cloneTimeoutMs: timing.cloneTimeoutMs,
-          ...common,
-          ...(endpointUrlTemplate && { endpointUrlTemplate }),
-        },
-      ),
-    );
+    const deps = pveDeps(store, pve, options);
+    closers.push(deps.http.close);
+    for (const kind of pve.kinds) all.push(PVE_DRIVERS[kind](deps, pveOptions(pve, options)));
   }
   if (morph) {
     const { failureDomain, simulated, apiKey, apiBaseUrl: baseUrl } = morph;
     const http = createMorphHttpClient({ apiKey, baseUrl, maxConnections: MORPH_CONNECTIONS });
     closers.push(http.close);
-    all.push(createMorphProvider({ http }, { failureDomain, simulated, ...common }));
+    all.push(createMorphProvider({ http }, { failureDomain, simulated, ...commonOptions(options) }));
   }
   return {
     all,
     async close() {
       await Promise.all(closers.map((close) => close()));
     },
+  };
+}
+
+/** Both kinds share them: they load one endpoint and take from one range of VMIDs. */
+function pveDeps(store: Store, pve: PveBackend, options: ProvidersOptions): PveDeps {
+  const { failureDomain, vmidRange, kinds } = pve;
+  const { installId, permits, capacityBook, log } = options;
+  return {
+    http: createPveHttpClient({ provider: kinds[0] ?? 'pve-vm', ...pve }),
+    vmids: createVmidPool(store, { failureDomain, ...vmidRange, installId, nowMs: Date.now }),
+    permits,
+    capacityBook,
+    raiseAlert: ({ name, message, remediation }) => log.warn({ alert: name, remediation }, message),
+  };
+}
+
+function pveOptions(pve: PveBackend, options: ProvidersOptions): PveOptions {
+  const { nodes, cordonedNodes, reserves, failureDomain, simulated, endpointUrlTemplate } = pve;
+  const { execToken, cloudInit } = pve;
+  return {
+    ...(nodes && { nodes }),
+    cordonedNodes,
+    reserves,
+    failureDomain,
+    simulated,
+    deployment: options.deployment,
+    cloneTimeoutMs: options.timing.cloneTimeoutMs,
+    firstBoot: { ...(execToken && CMUX_EXEC_TOKEN), ...(cloudInit && { cloudInit }) },
+    ...commonOptions(options),
+    ...(endpointUrlTemplate && { endpointUrlTemplate }),
+  };
+}
+
+function commonOptions({ servicePorts, requestTimeoutMs }: ProvidersOptions) {
+  return {
+    ...(servicePorts && { servicePorts }),
+    ...(requestTimeoutMs === undefined ? {} : { requestTimeoutMs }),
   };
 }

@@ -62,7 +62,8 @@ function describe(cause: unknown): { readonly code: string; readonly text: strin
   const error = first instanceof Error ? first : cause;
   const code = (error as { code?: unknown }).code;
   const name = typeof code === 'string' ? code : '';
-  return { code: name, text: [error.message || 'failed', name].filter(Boolean).join(' ') };
+  const message = error.message || 'failed';
+  return { code: name, text: message.includes(name) ? message : `${message} (${name})` };
 }
 
 function named(failed: FailedRequest): { readonly provider?: ProviderName } {

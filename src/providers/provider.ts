@@ -14,10 +14,13 @@
  *   does. The step refuses when the claim is no longer held.
  * - Drivers keep no state between calls that another process would need.
  */
-import type { Endpoint, GuestIntent, GuestRef } from '../core/guest.ts';
+import type { CapacityReport } from '../core/capacity-report.ts';
+import type { Endpoint, GuestIntent, GuestRef, GuestSize } from '../core/guest.ts';
 import type { Marker } from '../core/marker.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { Sources } from '../core/start-request.ts';
+
+export type { CapacityReport };
 
 /** What a driver needs of whoever calls it. */
 export interface ProviderCall {
@@ -32,31 +35,13 @@ export interface ProviderCall {
   step<T>(name: string, send: (sendBeforeMs: number) => Promise<T>): Promise<T>;
 }
 
-/** What fits on a provider's machines; published for pages and metrics. */
-export interface CapacityReport {
-  readonly nodes: readonly {
-    readonly node: string;
-    readonly online: boolean;
-    readonly cordoned: boolean;
-    readonly memoryMib: number;
-    /** Running guests of anybody, with what ours are entitled to. */
-    readonly usedMib: number;
-    /** Kept free for the host and for resumes. */
-    readonly reservedMib: number;
-  }[];
-  readonly storages: readonly {
-    readonly node: string;
-    readonly storage: string;
-    readonly totalMib: number;
-    readonly usedMib: number;
-  }[];
-}
-
 /** What a new guest is to be. */
 export interface GuestSpec {
   /** Made by the caller, in the shape of `Provider.guestIdPrefix` plus eight hex digits. */
   readonly guestId: string;
   readonly sources: Sources;
+  /** The preset's; absent: the guest gets what its source has. */
+  readonly size?: GuestSize;
   readonly marker: Marker;
   /** The caller's own metadata, passed through where the provider keeps any. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -111,6 +96,12 @@ export interface GuestFacts {
   readonly vmid?: number;
   readonly hostname: string;
   readonly endpoints: readonly Endpoint[];
+  /**
+   * Made for this guest alone and written into it before its first boot, by name: `execToken`. The same at
+   * every call. For the caller to keep encrypted and give to operators; it belongs into no log, job, error or
+   * record in clear text.
+   */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export interface ListedGuest {

@@ -83,7 +83,7 @@ async function probe(
   }
 }
 
-/** From 50 ms doubling to 1 s: early on a service may come up any moment, later only a slow one is left. */
+/** A tenth of the time waited: whoever waits is told at most that much too late, and a slow guest is asked seldom. */
 function probeDelayMs(elapsedMs: number): number {
-  return Math.min(Math.max(elapsedMs, FIRST_DELAY_MS), LONGEST_DELAY_MS);
+  return Math.min(Math.max(elapsedMs / 10, FIRST_DELAY_MS), LONGEST_DELAY_MS);
 }

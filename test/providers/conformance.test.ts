@@ -1,39 +1,24 @@
 /** What every driver promises (src/providers/provider.ts), against its simulator over HTTP. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntilUsable } from '../../src/providers/readiness.ts';
-import {
-  failureOf,
-  type Rig,
-  readCounter,
-  specFor,
-  startGuest,
-  startMorphRig,
-  startPveVmRig,
-  testCall,
-} from './rig.ts';
+import { DRIVERS } from './drivers.ts';
+import { failureOf, type Rig, readCounter, specFor, startGuest, testCall } from './rig.ts';
 
-const DRIVERS: readonly {
-  readonly name: string;
-  readonly start: (options?: { readonly requestTimeoutMs?: number }) => Promise<Rig>;
-}[] = [
-  { name: 'pve-vm', start: startPveVmRig },
-  { name: 'morph', start: startMorphRig },
-];
-
-describe.each(DRIVERS)('$name', ({ name, start }) => {
+describe.each(DRIVERS)('$name', ({ start }) => {
   let rig: Rig;
+  const keepsMemory = () => rig.provider.capabilities.preservesRam;
   beforeEach(async () => {
     rig = await start();
   });
   afterEach(() => rig.close());
 
   describe('a guest from its start to its end', () => {
-    it('starts, pauses with its memory, resumes and is destroyed', async () => {
+    it('starts, pauses, resumes and is destroyed, and says truly whether its memory was kept', async () => {
       const { provider } = rig;
       const spec = specFor(provider);
       const call = testCall();
       const intent = await provider.prepare(spec, call);
-      expect(intent).toMatchObject({ provider: name, guestId: spec.guestId });
+      expect(intent).toMatchObject({ provider: provider.name, guestId: spec.guestId });
       expect(call.steps).toEqual([]);
 
       const created = await provider.create(intent, call);
@@ -47,13 +32,14 @@ describe.each(DRIVERS)('$name', ({ name, start }) => {
       });
 
       const counterBefore = await readCounter(facts);
-      expect(await provider.pause(facts.ref, call)).toEqual({ preservesRam: true });
-      expect(await provider.inspect(facts.ref, call)).toMatchObject({ condition: 'paused' });
+      expect(await provider.pause(facts.ref, call)).toEqual({ preservesRam: keepsMemory() });
+      const condition = keepsMemory() ? 'paused' : 'stopped';
+      expect(await provider.inspect(facts.ref, call)).toMatchObject({ condition });
 
-      const resumed = await provider.resume(facts.ref, { allowColdBoot: false }, call);
-      expect(resumed).toMatchObject({ memoryKept: true, facts: { ref: facts.ref } });
+      const resumed = await provider.resume(facts.ref, { allowColdBoot: !keepsMemory() }, call);
+      expect(resumed).toMatchObject({ memoryKept: keepsMemory(), facts: { ref: facts.ref } });
       await waitUntilUsable(resumed.facts.endpoints, { signal: call.signal, timeoutMs: 5_000 });
-      expect(await readCounter(resumed.facts)).toBeGreaterThanOrEqual(counterBefore);
+      if (keepsMemory()) expect(await readCounter(resumed.facts)).toBeGreaterThanOrEqual(counterBefore);
 
       await provider.destroy(facts.ref, call);
       expect(await provider.inspect(facts.ref, call)).toMatchObject({ condition: 'gone' });
@@ -74,8 +60,9 @@ describe.each(DRIVERS)('$name', ({ name, start }) => {
   describe('repetition', () => {
     it('prepares the same intent twice', async () => {
       const spec = specFor(rig.provider);
-      const first = await rig.provider.prepare(spec, testCall());
-      expect(await rig.provider.prepare(spec, testCall())).toEqual(first);
+      const call = testCall();
+      const first = await rig.provider.prepare(spec, call);
+      expect(await rig.provider.prepare(spec, call)).toEqual(first);
     });
 
     it('brings up a running guest again without changing anything', async () => {
@@ -89,7 +76,7 @@ describe.each(DRIVERS)('$name', ({ name, start }) => {
       const { ref } = await startGuest(rig.provider);
       await rig.provider.pause(ref, testCall());
       const call = testCall();
-      expect(await rig.provider.pause(ref, call)).toEqual({ preservesRam: true });
+      expect(await rig.provider.pause(ref, call)).toEqual({ preservesRam: keepsMemory() });
       expect(call.steps).toEqual([]);
     });
 
@@ -150,12 +137,11 @@ describe.each(DRIVERS)('$name', ({ name, start }) => {
       const { ref } = await startGuest(rig.provider);
       const lose = (method: string, path: string) =>
         rig.faults.add({ method, path, times: 1, action: { kind: 'lose-reply' } });
-      lose('POST', '/(suspend|pause)$');
-      expect(await rig.provider.pause(ref, testCall())).toEqual({ preservesRam: true });
-      lose('POST', '/resume$');
-      expect(await rig.provider.resume(ref, { allowColdBoot: false }, testCall())).toMatchObject({
-        memoryKept: true,
-      });
+      lose('POST', '/(suspend|pause|shutdown)$');
+      expect(await rig.provider.pause(ref, testCall())).toEqual({ preservesRam: keepsMemory() });
+      lose('POST', '/(resume|start)$');
+      const resumed = await rig.provider.resume(ref, { allowColdBoot: !keepsMemory() }, testCall());
+      expect(resumed.memoryKept).toBe(keepsMemory());
       lose('DELETE', '.');
       await settle(() => rig.provider.destroy(ref, testCall()));
       expect(rig.nativeIds()).toEqual([]);
@@ -183,7 +169,7 @@ describe.each(DRIVERS)('$name', ({ name, start }) => {
       const intent = await rig.provider.prepare(specFor(rig.provider), testCall());
       await rig.setDown(true);
       const created = await failureOf(rig.provider.create(intent, testCall()));
-      expect(created).toMatchObject({ kind: 'unreachable', effect: 'none', provider: name });
+      expect(created).toMatchObject({ kind: 'unreachable', effect: 'none', provider: rig.provider.name });
       expect(await rig.provider.probe(testCall())).toMatchObject({ healthy: false });
     });
 

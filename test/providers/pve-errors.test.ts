@@ -1,11 +1,7 @@
 /** The texts are those of Proxmox VE's source, as the project's fact sheet lists them. */
 import { describe, expect, it } from 'vitest';
-import {
-  failedTask,
-  PVE_REFUSALS,
-  type PveRefusal,
-  refusedRequest,
-} from '../../src/providers/pve/pve-errors.ts';
+import { failedTask, type PveRefusal, refusedRequest } from '../../src/providers/pve/pve-errors.ts';
+import { PVE_REFUSALS } from '../../src/providers/pve/pve-refusals.ts';
 
 type Expected = readonly [text: string, refusal: PveRefusal, kind: string, effect: string];
 
@@ -13,7 +9,16 @@ const REQUESTS: readonly (readonly [status: number, ...Expected])[] = [
   [401, '', 'unauthenticated', 'unauthorized', 'none'],
   [401, 'Authentication failed!', 'unauthenticated', 'unauthorized', 'none'],
   [403, 'Permission check failed (/vms/105, VM.PowerMgmt)', 'forbidden', 'unauthorized', 'none'],
-  [403, "Permission check failed (pool 'x' does not exist)", 'forbidden', 'unauthorized', 'none'],
+  [403, "Permission check failed (pool 'x' does not exist)", 'pool_missing', 'invalid_request', 'none'],
+  [
+    400,
+    'Parameter verification failed. skiplock: Only root may use this option.',
+    'root_only',
+    'unauthorized',
+    'none',
+  ],
+  [500, "only root can set 'lock' config", 'root_only', 'unauthorized', 'none'],
+  [403, 'changing the hookscript is only allowed for root@pam', 'forbidden', 'unauthorized', 'none'],
   [595, 'No route to host', 'proxy_connect_failed', 'unreachable', 'none'],
   [596, 'Connection timed out', 'proxy_timed_out', 'timed_out', 'unknown'],
   [597, '', 'proxy_broke_off', 'unreachable', 'unknown'],
@@ -67,6 +72,53 @@ const REQUESTS: readonly (readonly [status: number, ...Expected])[] = [
     'contention',
     'unknown',
   ],
+  [500, 'no quorum!', 'no_quorum', 'unreachable', 'none'],
+  [500, "VM 105 already exists on node 'pve2'", 'vmid_taken', 'contention', 'none'],
+  [500, "Configuration file 'nodes/pve1/lxc/105.conf' does not exist", 'guest_missing', 'not_found', 'none'],
+  [
+    500,
+    'access permissions cleanup for VM 105 failed: got lock request timeout',
+    'user_config_lock_timeout',
+    'contention',
+    'unknown',
+  ],
+  [500, 'checksum mismatch (file change by other user?)', 'config_changed', 'contention', 'none'],
+  [500, 'VM is paused - cannot shutdown', 'paused_in_memory', 'wrong_state', 'none'],
+  [500, 'CT 105 not running', 'not_running', 'wrong_state', 'none'],
+  [500, 'CT is locked (create)', 'locked', 'contention', 'none'],
+  [500, "can't remove CT 105 - protection mode enabled", 'write_protected', 'wrong_state', 'none'],
+  [
+    500,
+    'unable to remove CT 105 - used in HA resources and purge parameter not set.',
+    'ha_managed',
+    'unsupported',
+    'none',
+  ],
+  [
+    500,
+    "Linked clone feature for 'local:105/vm-105-disk-0.raw' is not available",
+    'no_linked_clone',
+    'source_missing',
+    'none',
+  ],
+  [500, "unable to clone mountpoint 'mp0' (type bind)", 'cannot_clone', 'source_missing', 'none'],
+  [
+    500,
+    'Full clone of a running container is only possible from a snapshot',
+    'cannot_clone',
+    'source_missing',
+    'none',
+  ],
+  [
+    500,
+    'Cannot do full clones on a running container without snapshots',
+    'cannot_clone',
+    'source_missing',
+    'none',
+  ],
+  [500, "parameter 'storage' not allowed for linked clones", 'cannot_clone', 'source_missing', 'none'],
+  [500, 'Agent error: PID 12 does not exist', 'agent_silent', 'wrong_state', 'none'],
+  [501, "Unexpected content for method 'DELETE'", 'not_implemented', 'invalid_request', 'none'],
   [500, 'VM is locked (suspending)', 'locked', 'contention', 'none'],
   [500, 'CT is locked (disk)', 'locked', 'contention', 'none'],
   [500, 'CT 105 already running', 'already_running', 'wrong_state', 'none'],
@@ -117,6 +169,20 @@ const REQUESTS: readonly (readonly [status: number, ...Expected])[] = [
 ];
 
 const TASKS: readonly Expected[] = [
+  ['CT is locked (mounted)', 'locked', 'contention', 'none'],
+  ["you can't start a CT if it's a template", 'is_template', 'wrong_state', 'none'],
+  ['container did not stop', 'did_not_stop', 'timed_out', 'none'],
+  ['VM quit/powerdown failed - got timeout', 'did_not_stop', 'timed_out', 'none'],
+  ["query-savevm failed with error 'No space'", 'save_failed', 'guest_failed', 'unknown'],
+  ['savevm not active', 'save_failed', 'guest_failed', 'unknown'],
+  ["clone failed: Lost 'create' config lock, aborting.", 'task_died', 'interrupted', 'unknown'],
+  ['unable to get last line from task log - no such file', 'task_died', 'interrupted', 'unknown'],
+  [
+    "close (rename) atomic file '/etc/pve/nodes/pve1/lxc/105.conf' failed: File exists",
+    'vmid_taken',
+    'contention',
+    'none',
+  ],
   ['VM is locked (clone)', 'locked', 'contention', 'none'],
   ['VM 105 already running', 'already_running', 'wrong_state', 'none'],
   ["you can't start a vm if it's a template", 'is_template', 'wrong_state', 'none'],
@@ -195,6 +261,10 @@ describe('refusals of Proxmox VE', () => {
   it.each(TASKS)('reads a task that ended with "%s" as %s', (text, refusal, kind, effect) => {
     const error = failedTask({ provider: 'pve-vm', upid: 'UPID:x', exitStatus: text });
     expect({ refusal: error.refusal, ...error.report }).toMatchObject({ refusal, kind, effect });
+  });
+
+  it('tells a person what to do about every one of them', () => {
+    for (const { remediation } of PVE_REFUSALS) expect(remediation).toMatch(/\.$|`/);
   });
 
   it('has an example of every row', () => {

@@ -116,7 +116,7 @@ describe('configuration', () => {
     ['current=1024,max=4096', 2_548],
     [undefined, 1_524],
   ])('sizes the memory image of a VM with memory %s', (memory, expectedMib) => {
-    expect(memoryImageBytes({ memory })).toBe(expectedMib * 1024 ** 2);
+    expect(memoryImageBytes(guestConfigSchema.parse({ memory }))).toBe(expectedMib * 1024 ** 2);
   });
 
   it('reads the storages of disks, not of CD drives', () => {

@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import type { GuestIntent, GuestRef } from '../../src/core/guest.ts';
 import type { VmidPool } from '../../src/core/ports.ts';
+import type { ProviderAlert } from '../../src/providers/alert.ts';
 import { createMorphProvider } from '../../src/providers/morph/morph.ts';
 import { createMorphHttpClient } from '../../src/providers/morph/morph-api.ts';
 import type { GuestFacts, GuestSpec, Provider, ProviderCall } from '../../src/providers/provider.ts';
 import { isProviderError } from '../../src/providers/provider-error.ts';
 import { createPveHttpClient } from '../../src/providers/pve/pve-api.ts';
+import type { PveOptions } from '../../src/providers/pve/pve-context.ts';
+import { createPveLxcProvider } from '../../src/providers/pve/pve-lxc.ts';
 import { createPveVmProvider } from '../../src/providers/pve/pve-vm.ts';
 import { type FaultPlan, type SimulatorOptions, startSimulators } from '../../src/simulators/simulators.ts';
+import { createInMemoryCapacityBook, createInMemoryPermits } from './in-memory-ports.ts';
 
 /** A driver with a simulator behind it, and what a test needs to disturb the two. */
 export interface Rig {
@@ -27,10 +31,20 @@ export interface Rig {
 export const TOKEN = 'root@pam!test=0a0b0c0d-secret';
 export const API_KEY = 'morph-secret-key';
 export const TEMPLATE = { vmid: 9000, name: 'tpl-small', cores: 2, memoryMib: 2048, diskGib: 8 };
+export const CT_TEMPLATE = {
+  kind: 'lxc',
+  vmid: 9100,
+  name: 'ct-small',
+  cores: 2,
+  memoryMib: 2048,
+  diskGib: 8,
+} as const;
 const SNAPSHOT = { id: 'snapshot_small', vcpus: 2, memoryMib: 2048, diskMib: 8192 };
 
 const QUICK = {
   cloneMs: 30,
+  ctCloneMs: 30,
+  ctStartMs: 20,
   startMs: 20,
   suspendMs: 30,
   resumeMs: 20,
@@ -49,47 +63,67 @@ export interface PveRigOptions {
   readonly requestTimeoutMs?: number;
   readonly byAddress?: boolean;
   readonly vmids?: VmidPool;
+  /** What the driver is told beyond what every rig needs. */
+  readonly driver?: Partial<PveOptions>;
 }
 
-export async function startPveVmRig(options: PveRigOptions = {}) {
+const PVE_KINDS = {
+  'pve-vm': { create: createPveVmProvider, template: TEMPLATE },
+  'pve-lxc': { create: createPveLxcProvider, template: CT_TEMPLATE },
+} as const;
+
+export const startPveVmRig = (options?: PveRigOptions) => startPveRig('pve-vm', options);
+export const startPveLxcRig = (options?: PveRigOptions) => startPveRig('pve-lxc', options);
+
+export async function startPveRig(kind: keyof typeof PVE_KINDS, options: PveRigOptions = {}) {
   const simulators = await startSimulators({
-    pve: { token: TOKEN, templates: [TEMPLATE], latency: QUICK, ...options.pve },
+    pve: {
+      token: TOKEN,
+      templates: [PVE_KINDS[kind].template],
+      ...options.pve,
+      latency: { ...QUICK, ...options.pve?.latency },
+    },
   });
+  const { pve, gatewayUrl } = simulators;
   const http = createPveHttpClient({
-    provider: 'pve-vm',
-    apiUrl: simulators.pve.url,
+    provider: kind,
+    apiUrl: pve.url,
     apiToken: TOKEN,
-    tls: { verify: true },
-    maxConnections: 4,
+    tls: pve.certificate === undefined ? { verify: true } : { verify: true, ca: pve.certificate },
   });
   const vmids = options.vmids ?? createTestPool();
-  const nodes = (options.pve?.nodes ?? ['pve1']) as [string, ...string[]];
-  const provider = createPveVmProvider(
-    { http, vmids },
+  const permits = createInMemoryPermits();
+  const capacityBook = createInMemoryCapacityBook();
+  const alerts: ProviderAlert[] = [];
+  const provider = PVE_KINDS[kind].create(
+    { http, vmids, permits, capacityBook, raiseAlert: (alert) => void alerts.push(alert) },
     {
-      nodes,
       failureDomain: 'pve:test',
       simulated: true,
       deployment: 'test',
       servicePorts: [{ name: 'vscode', port: 39378 }],
-      ...(options.byAddress ? {} : { endpointUrlTemplate: `${simulators.gatewayUrl}/{guest}/{port}/` }),
+      ...(options.byAddress ? {} : { endpointUrlTemplate: `${gatewayUrl}/{guest}/{port}/` }),
       ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
+      ...options.driver,
     },
   );
-  const inventory = () => simulators.pve.inventory();
+  const inventory = () => pve.inventory();
   return {
     provider,
-    pve: simulators.pve,
+    pve,
     vmids,
-    faults: simulators.pve.faults,
-    setDown: simulators.pve.setDown,
+    permits,
+    capacityBook,
+    alerts,
+    faults: pve.faults,
+    setDown: pve.setDown,
     createPath: '/clone$',
     calls: () => inventory().calls,
     nativeIds: () =>
       inventory()
         .guests.filter((guest) => !guest.template)
         .map((guest) => String(guest.vmid)),
-    gatewayUrl: simulators.gatewayUrl,
+    gatewayUrl,
     close: async () => {
       await http.close();
       await simulators.close();
@@ -177,6 +211,7 @@ export function specFor(provider: Provider, changes: Partial<GuestSpec> = {}): G
     guestId,
     sources: {
       'pve-vm': { templates: [{ vmid: TEMPLATE.vmid, expectedName: TEMPLATE.name }] },
+      'pve-lxc': { templates: [{ vmid: CT_TEMPLATE.vmid, expectedName: CT_TEMPLATE.name }] },
       morph: { snapshotId: SNAPSHOT.id },
     },
     marker: {

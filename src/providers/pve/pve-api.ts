@@ -7,6 +7,7 @@ import {
   type HttpReply,
   type TlsOptions,
 } from '../http-client.ts';
+import { type InFlightLimits, limitInFlight } from '../in-flight.ts';
 import type { ProviderCall } from '../provider.ts';
 import { ProviderError } from '../provider-error.ts';
 import { refusedRequest } from './pve-errors.ts';
@@ -18,22 +19,29 @@ export interface PveHttpOptions {
   /** `USER@REALM!TOKENID=SECRET`. */
   readonly apiToken: string;
   readonly tls: TlsOptions;
-  readonly maxConnections: number;
+  /** Requests under way at a time, at the endpoint and at one node. Default: `PVE_IN_FLIGHT`. */
+  readonly inFlight?: InFlightLimits;
 }
 
 /**
- * The connection to one PVE endpoint; `pve-vm` and `pve-lxc` on one host share it. Three to four connections
- * are as many requests as a node works on at a time: its daemon has three blocking workers (facts §7).
+ * A node works on three requests at a time, each of which may block for seconds, and pveproxy has three workers
+ * of its own (facts §7): one more for each keeps them busy, and a crowd waits here, where it can be seen, instead
+ * of running into the proxy's 30 s. Twelve at the endpoint are three busy nodes.
  */
+export const PVE_IN_FLIGHT: InFlightLimits = { total: 12, perGroup: 4 };
+
+/** The connection to one PVE endpoint, with its limits; `pve-vm` and `pve-lxc` on one host share it. */
 export function createPveHttpClient(options: PveHttpOptions): HttpClient {
   const token = options.apiToken.replace(/^PVEAPIToken[= ]/, '');
-  return createHttpClient({
+  const inFlight = options.inFlight ?? PVE_IN_FLIGHT;
+  const http = createHttpClient({
     provider: options.provider,
     baseUrl: `${options.apiUrl.replace(/\/+$/, '').replace(/\/api2\/json$/, '')}/api2/json`,
     headers: { authorization: `PVEAPIToken=${token}` },
     tls: { remediation: TLS_REMEDIATION, ...options.tls },
-    maxConnections: options.maxConnections,
+    maxConnections: inFlight.total,
   });
+  return limitInFlight(http, inFlight, ({ path }) => /^\/nodes\/([^/]+)\//.exec(path)?.[1]);
 }
 
 const TLS_REMEDIATION =

@@ -13,12 +13,21 @@ import { guestFailure, stuck, stuckClone } from './pve-failures.ts';
 import { findGuestTask, reach, readStatus, runGuestTask } from './pve-guest.ts';
 import { isBeingCreated } from './pve-identity.ts';
 import { findOwn, type OwnGuest } from './pve-locate.ts';
+import { destroyPermit, withPermit } from './pve-permits.ts';
 import { type Place, refOf } from './pve-place.ts';
 
 /** Stop, remove, and once more each for a guest that somebody starts meanwhile. */
 const DESTROY_ROUNDS = 4;
 
 export async function destroyGuest(ref: GuestRef, context: PveContext, call: ProviderCall): Promise<void> {
+  const found = await findOwn(ref, context, call);
+  if (found === undefined) return;
+  const { node, vmid } = found.place;
+  const use = { node, taskType: `${context.kind.taskPrefix}destroy`, vmid };
+  await withPermit(destroyPermit(context), use, context, call, () => stopAndRemove(ref, context, call));
+}
+
+async function stopAndRemove(ref: GuestRef, context: PveContext, call: ProviderCall): Promise<void> {
   for (let round = 0; round < DESTROY_ROUNDS; round += 1) {
     const found = await findOwn(ref, context, call);
     if (found === undefined) return;
@@ -67,7 +76,7 @@ async function waitForLock(own: OwnGuest, context: PveContext, call: ProviderCal
 
 async function stopGuest(place: Place, context: PveContext, call: ProviderCall): Promise<void> {
   const isDown = async () => (await readStatus(place, context, call))?.status === 'stopped';
-  const stop = { step: 'stop', path: '/status/stop', task: 'stop' };
+  const stop = { step: 'stop', path: '/status/stop', task: 'stop', reached: isDown };
   await reach(isDown, () => runGuestTask(stop, place, context, call), call);
 }
 

@@ -12,17 +12,19 @@ export function unlockCommand(place: Place, context: PveContext): string {
 export function stuck(place: Place, lock: string, context: PveContext): ProviderError {
   const message = `is locked (${lock}) and no task is left that could free it`;
   const { report } = guestFailure('stuck', place, message, context);
-  return new ProviderError({ ...report, remediation: unlockCommand(place, context) });
+  // There is nothing left to keep of a guest whose destroy has begun.
+  const remediation = lock === 'destroyed' ? removeCommand(place, context) : unlockCommand(place, context);
+  return new ProviderError({ ...report, remediation });
 }
 
 /** A clone whose worker died: half a disk under a lock. */
 export function stuckClone(place: Place, lock: string, context: PveContext): ProviderError {
-  const { command } = context.kind;
-  const remove = `${command} unlock ${place.vmid} && ${command} destroy ${place.vmid} --purge`;
-  return new ProviderError({
-    ...stuck(place, lock, context).report,
-    remediation: `${remove}   # as root on ${place.node}`,
-  });
+  const { report } = stuck(place, lock, context);
+  return new ProviderError({ ...report, remediation: removeCommand(place, context) });
+}
+
+function removeCommand({ vmid, node }: Place, { kind: { command } }: PveContext): string {
+  return `${command} unlock ${vmid} && ${command} destroy ${vmid} --purge   # as root on ${node}`;
 }
 
 /** `effect: 'none'`: nothing was changed by finding this out. */

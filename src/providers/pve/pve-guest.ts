@@ -1,7 +1,8 @@
 /** Reading a guest's state, changing it through a task, and what is left to people. */
 import type { z } from 'zod';
 import type { ProviderCall } from '../provider.ts';
-import { isProviderError } from '../provider-error.ts';
+import { isProviderError, ProviderError } from '../provider-error.ts';
+import { pollUntil } from '../wait.ts';
 import type { PveChange } from './pve-api.ts';
 import type { PveContext } from './pve-context.ts';
 import { isRefusal } from './pve-errors.ts';
@@ -44,7 +45,12 @@ export interface GuestTask {
   readonly params?: PveChange['params'];
   /** Without the kind's prefix: `start` for `qmstart`. */
   readonly task: string;
+  /** For what the HA manager may carry out in Proxmox's place: whether it has. */
+  readonly reached?: () => Promise<boolean>;
 }
+
+/** The HA manager acts in rounds of ten seconds, and a guest needs time to boot or to shut down after that. */
+const HA_TIMEOUT_MS = 3 * 60_000;
 
 /**
  * Sends a request that starts a task on a guest, and waits for it. When the reply was lost it looks for the
@@ -65,6 +71,34 @@ export async function runGuestTask(
   };
   const upid = await sendOrAdopt(change, upidSchema, wanted.task, place, context, call);
   await context.tasks.wait(upid, call);
+  if (wanted.reached !== undefined && isRequestToHa(upid)) {
+    await waitForHa(wanted.reached, upid, context, call);
+  }
+}
+
+/** For guests that HA manages, `hastart` and `hastop` end as soon as the *wish* is written (facts §2, §7). */
+function isRequestToHa(upid: string): boolean {
+  return /:ha(start|stop):/.test(upid);
+}
+
+async function waitForHa(
+  reached: () => Promise<boolean>,
+  upid: string,
+  context: PveContext,
+  call: ProviderCall,
+): Promise<void> {
+  const done = await pollUntil(async () => ((await reached()) ? true : undefined), {
+    signal: call.signal,
+    timeoutMs: HA_TIMEOUT_MS,
+  });
+  if (done) return;
+  throw new ProviderError({
+    kind: 'timed_out',
+    effect: 'unknown',
+    message: `the HA manager has not carried out ${upid} within ${HA_TIMEOUT_MS / 1000} s`,
+    remediation: 'Look at `ha-manager status` on a node, or take the guest out of HA.',
+    provider: context.kind.provider,
+  });
 }
 
 async function sendOrAdopt(

@@ -9,6 +9,8 @@ export type Identity =
   | { readonly kind: 'ours'; readonly marker: Marker }
   /** Being made, and not yet saying for whom. */
   | { readonly kind: 'unsigned' }
+  /** What a destroy left of somebody: nothing but a lock (facts §3). Its disks are gone, and nobody's name is on it. */
+  | { readonly kind: 'remains'; readonly detail: string }
   | { readonly kind: 'foreign'; readonly detail: string };
 
 /** Locks of a guest that is being made: its name and description come later (facts §3, §4). */
@@ -25,6 +27,9 @@ export function isBeingCreated(config: { readonly lock?: string | undefined }): 
 export function identify(config: GuestConfig, guestId: string, vmid: number): Identity {
   if (config.template) return { kind: 'foreign', detail: `VMID ${vmid} is a template` };
   const marker = parseMarkerLine(config.description ?? '');
+  if (marker === undefined && config.name === undefined && config.lock === 'destroyed') {
+    return { kind: 'remains', detail: `VMID ${vmid} is what a destroy has left` };
+  }
   if (marker === undefined) {
     if (isBeingCreated(config) && (config.name === undefined || config.name === guestId)) {
       return { kind: 'unsigned' };

@@ -13,7 +13,7 @@ import { type ProviderError, withEffect } from '../provider-error.ts';
 import { findClone } from './pve-clone-tasks.ts';
 import type { PveContext } from './pve-context.ts';
 import { isRefusal } from './pve-errors.ts';
-import { guestFailure, stuckClone } from './pve-failures.ts';
+import { guestFailure, stuck, stuckClone } from './pve-failures.ts';
 import { type Identity, identify } from './pve-identity.ts';
 import { guestPath, type Place, placeOf } from './pve-place.ts';
 import { type GuestConfig, guestConfigSchema, type ResourceRow, resourceRowsSchema } from './pve-schemas.ts';
@@ -119,6 +119,8 @@ export async function findOwn(
       return { place, config };
     case 'unsigned':
       throw await judgeUnsigned(place, config, context, call);
+    case 'remains':
+      throw await judgeRemains(place, context, call);
     case 'foreign':
       throw guestFailure('foreign_guest', place, `stays untouched: ${identity.detail}`, context);
   }
@@ -134,6 +136,15 @@ async function judgeUnsigned(
   const clone = await findClone(place, undefined, context, call);
   if (clone.kind === 'none') return stuckClone(place, config.lock ?? 'clone', context);
   return guestFailure('still_creating', place, 'is still being cloned', context);
+}
+
+/** The last step of a destroy may still be under way; without a task only a person can finish it. */
+async function judgeRemains(place: Place, context: PveContext, call: ProviderCall): Promise<ProviderError> {
+  const type = `${context.kind.taskPrefix}destroy`;
+  const tasks = await context.tasks.active(place.node, type, String(place.vmid), call);
+  return tasks.length === 0
+    ? stuck(place, 'destroyed', context)
+    : guestFailure('contention', place, 'is still being destroyed', context);
 }
 
 /** As `findOwn`, for operations that need the guest to be there. */

@@ -14,7 +14,9 @@ export async function look(intent: GuestIntent, context: PveContext, call: Provi
   if (located.kind === 'found') {
     const { identity } = located;
     if (identity.kind === 'ours') return { kind: 'ours', ref: refOf(located.place, context) };
-    if (identity.kind === 'foreign') return identity;
+    if (identity.kind === 'foreign' || identity.kind === 'remains') {
+      return { kind: 'foreign', detail: identity.detail };
+    }
   }
   const clone = await findClone(place, intent.source, context, call);
   if (clone.kind === 'running') return { kind: 'pending', task: clone.task };

@@ -10,16 +10,22 @@ import { guestFailure } from './pve-failures.ts';
 import type { Place } from './pve-place.ts';
 import { type GuestConfig, type StorageStatus, storageStatusSchema } from './pve-schemas.ts';
 
-export async function refuseWithoutRoom(
+/**
+ * Where the image will go, as a name that is the same for everybody who writes there.
+ * @throws ProviderError `over_capacity` when it does not fit.
+ */
+export async function chooseImageStorage(
   place: Place,
   config: GuestConfig,
   context: PveContext,
   call: ProviderCall,
-): Promise<void> {
+): Promise<string> {
   const chosen = await chooseStorage(place.node, config, context, call);
-  if (chosen?.avail === undefined) return;
+  // Shared ones are one thing for the whole cluster, the others one on each node.
+  const name = chosen?.shared ? chosen.name : `${place.node}/${chosen?.name ?? 'local'}`;
+  if (chosen?.avail === undefined) return name;
   const neededBytes = memoryImageBytes(config);
-  if (chosen.avail >= neededBytes) return;
+  if (chosen.avail >= neededBytes) return name;
   const [needed, free] = [neededBytes, chosen.avail].map((bytes) => `${(bytes / GIB).toFixed(1)} GiB`);
   const text = `cannot be paused: its memory image needs ${needed} and ${chosen.name} has ${free} free`;
   const { report } = guestFailure('over_capacity', place, text, context);
@@ -31,12 +37,8 @@ export async function refuseWithoutRoom(
 
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
-/** What Proxmox gives a VM whose configuration names none. */
-const DEFAULT_MEMORY_MIB = 512;
-
 /** Twice the memory and 500 MB (facts §4). */
-export function memoryImageBytes(config: Pick<GuestConfig, 'memory'>): number {
-  const memoryMib = Number(/(\d+)/.exec(String(config.memory ?? ''))?.[1] ?? DEFAULT_MEMORY_MIB);
+export function memoryImageBytes({ memoryMib }: Pick<GuestConfig, 'memoryMib'>): number {
   return (2 * memoryMib + 500) * MIB;
 }
 

@@ -8,8 +8,12 @@ export interface Place {
   readonly node: string;
 }
 
+/** Proxmox takes this for the node that answers (facts §1); what is not there is then looked for elsewhere. */
+const ANY_NODE = 'localhost';
+
 export function placeOf(ref: GuestRef, context: PveContext): Place {
-  return { guestId: ref.guestId, vmid: Number(ref.nativeId), node: ref.node ?? context.options.nodes[0] };
+  const node = ref.node ?? context.options.nodes?.[0] ?? ANY_NODE;
+  return { guestId: ref.guestId, vmid: Number(ref.nativeId), node };
 }
 
 export function refOf(place: Place, context: PveContext): GuestRef {

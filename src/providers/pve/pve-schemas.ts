@@ -23,6 +23,11 @@ export const guestConfigSchema = z
     protection: isSet,
     onboot: isSet,
     ipconfig0: z.string().optional(),
+    net0: z.string().optional(),
+    cores: z.coerce.number().optional(),
+    sockets: z.coerce.number().optional(),
+    env: z.string().optional(),
+    hookscript: z.string().optional(),
     memory: z.union([z.string(), z.number()]).optional(),
     vmstatestorage: z.string().optional(),
   })
@@ -35,12 +40,31 @@ export const guestConfigSchema = z
     template: config.template,
     protection: config.protection,
     onboot: config.onboot,
-    ipconfig0: config.ipconfig0,
-    memory: config.memory,
+    /** Where a static address may stand: of VMs with cloud-init, of containers. */
+    network: config.ipconfig0 ?? config.net0,
+    vcpus: config.cores === undefined ? undefined : config.cores * (config.sockets ?? 1),
+    memoryMib: memoryMib(config.memory),
+    env: config.env,
+    hookscript: config.hookscript,
     vmstatestorage: config.vmstatestorage,
     diskStorages: diskStorages(config),
+    /** As text, for what is set and compared by name alone: cloud-init. */
+    texts: textsOf(config),
   }));
 export type GuestConfig = z.infer<typeof guestConfigSchema>;
+
+/** What Proxmox gives a guest whose configuration names none. */
+const DEFAULT_MEMORY_MIB = 512;
+
+/** `2048`, or `current=2048,max=4096` on newer versions. */
+function memoryMib(memory: string | number | undefined): number {
+  return Number(/(\d+)/.exec(String(memory ?? ''))?.[1] ?? DEFAULT_MEMORY_MIB);
+}
+
+function textsOf(config: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const plain = Object.entries(config).filter(([, value]) => ['string', 'number'].includes(typeof value));
+  return Object.fromEntries(plain.map(([key, value]) => [key, String(value)]));
+}
 
 /** `scsi0: local-lvm:vm-105-disk-0,size=8G`: the storages of a VM's disks, in order, each once. */
 function diskStorages(config: Readonly<Record<string, unknown>>): readonly string[] {
@@ -77,9 +101,37 @@ export const resourceRowsSchema = z.array(
     lock: z.string().optional(),
     tags: z.string().optional(),
     template: isSet,
+    /** Bytes; missing while a guest is too young to have been measured. */
+    maxmem: z.number().optional(),
   }),
 );
 export type ResourceRow = z.infer<typeof resourceRowsSchema>[number];
+
+/** GET /nodes: `maxmem`, in bytes, only with Sys.Audit on the node (facts §6). */
+export const nodeRowsSchema = z.array(
+  z.object({ node: z.string(), status: z.string().optional(), maxmem: z.number().optional() }),
+);
+export type NodeRow = z.infer<typeof nodeRowsSchema>[number];
+
+/** GET /cluster/resources?type=storage, in bytes. */
+export const storageRowsSchema = z.array(
+  z.object({
+    node: z.string(),
+    storage: z.string(),
+    maxdisk: z.number().optional(),
+    disk: z.number().optional(),
+  }),
+);
+
+/** GET …/lxc/{vmid}/interfaces; a container that is off has none. */
+export const ctInterfacesSchema = z
+  .array(
+    z.object({
+      name: z.string(),
+      inet: z.string().optional(),
+    }),
+  )
+  .nullable();
 
 /** A UPID, as creating and changing requests answer it. */
 export const upidSchema = z.string().startsWith('UPID:');

@@ -9,6 +9,7 @@ import { guestFailure, stuckClone } from './pve-failures.ts';
 import { isBeingCreated } from './pve-identity.ts';
 import { type Located, locate, type OwnGuest } from './pve-locate.ts';
 import { intendedPlace } from './pve-look.ts';
+import { endCloneTurn } from './pve-permits.ts';
 
 /** A lock without a task is believed when seen twice: task list and configuration are read one after the other. */
 const ORPHAN_SIGHTINGS = 2;
@@ -23,17 +24,40 @@ export async function settleClone(
   context: PveContext,
   call: ProviderCall,
 ): Promise<OwnGuest> {
+  try {
+    const own = await waitForClone(intent, task, context, call);
+    if (task === undefined) await endCloneTurn(intent, context, call);
+    return own;
+  } catch (error) {
+    if (isProviderError(error) && hasEnded(error)) await endCloneTurn(intent, context, call);
+    throw error;
+  }
+}
+
+/** Nothing came of it, or its worker died: nothing runs any more. */
+function hasEnded({ report: { effect, kind } }: ProviderError): boolean {
+  return effect === 'none' || kind === 'stuck';
+}
+
+async function waitForClone(
+  intent: GuestIntent,
+  task: string | undefined,
+  context: PveContext,
+  call: ProviderCall,
+): Promise<OwnGuest> {
   const place = intendedPlace(intent, context);
   const timeoutMs = cloneTimeoutOf(context.options);
   const failure = task === undefined ? undefined : await endOfTask(task, context, call);
+  if (task !== undefined) await endCloneTurn(intent, context, call);
   let orphanSightings = 0;
   const own = await pollUntil(
     async () => {
       const located = await locateOrUnknown(place, context, call);
       if (located.kind === 'hidden') return undefined;
       if (located.kind === 'absent') throw nothingThere(intent, task, failure, context);
-      if (located.identity.kind === 'foreign') {
-        throw await takenByOther(intent, located, located.identity.detail, context);
+      const { identity } = located;
+      if (identity.kind === 'foreign' || identity.kind === 'remains') {
+        throw await takenByOther(intent, located, identity.detail, context);
       }
       if (located.identity.kind === 'ours' && !isBeingCreated(located.config)) return located;
       const clone = await findCloneOrUnknown(place, intent.source, context, call);

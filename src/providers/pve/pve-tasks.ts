@@ -22,6 +22,7 @@ export interface PveTasks {
   wait(upid: string, call: ProviderCall): Promise<void>;
   /** Tasks of a type (on one guest, given its id) that run now, as far as our token sees them: its own, or all with Sys.Audit. */
   active(node: string, type: string, id: string | undefined, call: ProviderCall): Promise<readonly TaskRow[]>;
+  isRunning(upid: string, call: ProviderCall): Promise<boolean>;
   /** What a task has logged so far, its first lines. */
   firstLogLines(upid: string, call: ProviderCall): Promise<readonly string[]>;
 }
@@ -54,12 +55,17 @@ export function createPveTasks(
   /** Usual duration by task type, learned in this process only: it merely paces polling. */
   const usualMs = new Map<string, number>();
 
+  /** A task is asked on its own node; another would not know it. */
+  function taskPath(upid: string, what: 'status' | 'log'): string {
+    return `/nodes/${parseUpid(upid, options.provider).node}/tasks/${encodeURIComponent(upid)}/${what}`;
+  }
+
   async function wait(upid: string, call: ProviderCall): Promise<void> {
-    const { node, type } = parseUpid(upid, options.provider);
+    const { type } = parseUpid(upid, options.provider);
     const work = type.replace(/^(qm|vz)/, '');
     const isClone = work === 'clone';
     const timeoutMs = isClone ? options.cloneTimeoutMs : (TASK_TIMEOUT_MS[work] ?? OTHER_TASK_TIMEOUT_MS);
-    const path = `/nodes/${node}/tasks/${encodeURIComponent(upid)}/status`;
+    const path = taskPath(upid, 'status');
     let failedReads = 0;
     const outcome = await pollUntil(
       async (elapsedMs) => {
@@ -103,9 +109,16 @@ export function createPveTasks(
       const rows = await api.read(`/nodes/${node}/tasks`, taskRowsSchema, call, query);
       return rows.filter((row) => row.type === type && (id === undefined || row.id === id) && isRunning(row));
     },
+    async isRunning(upid, call) {
+      try {
+        return (await api.read(taskPath(upid, 'status'), taskStatusSchema, call)).status !== 'stopped';
+      } catch (error) {
+        if (isRefusal(error, 'no_such_task')) return false;
+        throw error;
+      }
+    },
     async firstLogLines(upid, call) {
-      const { node } = parseUpid(upid, options.provider);
-      const path = `/nodes/${node}/tasks/${encodeURIComponent(upid)}/log`;
+      const path = taskPath(upid, 'log');
       const lines = await api.read(path, taskLogSchema, call, { limit: FIRST_LOG_LINES });
       return lines.map((line) => line.t);
     },

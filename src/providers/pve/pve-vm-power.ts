@@ -5,16 +5,18 @@
 import type { GuestRef } from '../../core/guest.ts';
 import type { PauseResult, ProviderCall, ResumeResult } from '../provider.ts';
 import { isProviderError, ProviderError, withEffect } from '../provider-error.ts';
+import { giveUpReservation, reserveForResume } from './pve-capacity.ts';
 import type { PveContext } from './pve-context.ts';
 import { readFacts } from './pve-endpoints.ts';
 import { isRefusal, PveError } from './pve-errors.ts';
 import { guestFailure, stuck } from './pve-failures.ts';
 import { findGuestTask, isHibernated, isRunning, isStopped, readStatus, runGuestTask } from './pve-guest.ts';
-import { requireOwn } from './pve-locate.ts';
-import { refuseWithoutRoom } from './pve-memory-room.ts';
+import { type OwnGuest, requireOwn } from './pve-locate.ts';
+import { chooseImageStorage } from './pve-memory-room.ts';
+import { suspendPermit, withPermit } from './pve-permits.ts';
 import type { Place } from './pve-place.ts';
 import type { GuestStatus } from './pve-schemas.ts';
-import { bootVm } from './pve-vm-start.ts';
+import { bootGuest, whileBooting } from './pve-start.ts';
 
 const SUSPEND = { step: 'suspend', path: '/status/suspend', params: { todisk: 1 }, task: 'suspend' };
 const RESUME = { step: 'resume', path: '/status/resume', task: 'resume' };
@@ -24,8 +26,14 @@ export async function pauseVm(ref: GuestRef, context: PveContext, call: Provider
   const before = await readSettledStatus(place, context, call);
   if (isHibernated(before)) return { preservesRam: true };
   if (isStopped(before)) return { preservesRam: false };
-  await refuseWithoutRoom(place, config, context, call);
-  const failure = await failureOf(runGuestTask(SUSPEND, place, context, call));
+  const storage = await chooseImageStorage(place, config, context, call);
+  const use = { node: place.node, taskType: 'qmsuspend', vmid: place.vmid };
+  const failure = await failureOf(
+    withPermit(suspendPermit(storage, context), use, context, call, () =>
+      runGuestTask(SUSPEND, place, context, call),
+    ),
+  );
+  if (failure?.report.kind === 'waiting') throw failure;
   const after = await readAfter(failure, place, context, call);
   if (isHibernated(after)) return { preservesRam: true };
   // It powered itself off in between: `VM 105 not running`.
@@ -43,19 +51,32 @@ export async function resumeVm(
   call: ProviderCall,
 ): Promise<ResumeResult> {
   const own = await requireOwn(ref, context, call);
-  const { place } = own;
-  const before = await readSettledStatus(place, context, call);
-  let memoryKept = true;
-  if (isStopped(before)) {
-    memoryKept = false;
-    await bootWithoutMemory(place, options, context, call);
-  } else if (!isRunning(before)) {
-    memoryKept = await wake(place, options, context, call);
-  }
+  const memoryKept = await bringBack(own, options, context, call);
   const facts = await readFacts(own, context, call).catch((error: unknown) => {
     throw isProviderError(error) ? withEffect(error, 'applied') : error;
   });
   return { facts, memoryKept };
+}
+
+/** False when it came up from its disk alone. */
+async function bringBack(
+  { place, config }: OwnGuest,
+  options: { readonly allowColdBoot: boolean },
+  context: PveContext,
+  call: ProviderCall,
+): Promise<boolean> {
+  const before = await readSettledStatus(place, context, call);
+  if (isRunning(before)) return true;
+  if (isStopped(before) && !options.allowColdBoot) throw memoryLost(place, context);
+  await reserveForResume(place, config.memoryMib, context, call);
+  try {
+    if (!isStopped(before)) return await wake(place, options, context, call);
+    await bootGuest(place, context, call);
+    return false;
+  } catch (error) {
+    await giveUpReservation(place, error, context);
+    throw error;
+  }
 }
 
 /** From disk, or from a pause in memory that a person made; true when the memory came back. */
@@ -65,11 +86,15 @@ async function wake(
   context: PveContext,
   call: ProviderCall,
 ): Promise<boolean> {
-  const failure = await failureOf(runGuestTask(RESUME, place, context, call));
+  const failure = await failureOf(
+    whileBooting(place, context, call, 'resume', () => runGuestTask(RESUME, place, context, call)),
+  );
+  if (failure?.report.kind === 'waiting') throw failure;
   const after = await readAfter(failure, place, context, call);
   if (isRunning(after)) return true;
   if (isStopped(after)) {
-    await bootWithoutMemory(place, options, context, call);
+    if (!options.allowColdBoot) throw memoryLost(place, context);
+    await bootGuest(place, context, call);
     return false;
   }
   // Proxmox hides a lock it could not get in time behind `not running` (facts §4): the image is still there.
@@ -82,17 +107,8 @@ async function wake(
   );
 }
 
-async function bootWithoutMemory(
-  place: Place,
-  options: { readonly allowColdBoot: boolean },
-  context: PveContext,
-  call: ProviderCall,
-): Promise<void> {
-  if (options.allowColdBoot) {
-    await bootVm(place, context, call);
-    return;
-  }
-  throw new ProviderError({
+function memoryLost(place: Place, context: PveContext): ProviderError {
+  return new ProviderError({
     kind: 'memory_lost',
     effect: 'none',
     message: `${place.guestId} is powered off and has no memory image: what ran in it is gone, its disk is not`,

@@ -1,5 +1,5 @@
 /**
- * From an intent to a running VM.
+ * From an intent to a running guest, for both kinds.
  *
  * `create` sends the one clone request. `bringUp` may be called again at any time: each of its stages begins by
  * looking whether it is done. Its failures say `applied` once a guest of ours was seen, `unknown` before, and
@@ -15,11 +15,12 @@ import { readFacts } from './pve-endpoints.ts';
 import { isRefusal } from './pve-errors.ts';
 import { isRunning, reach, readStatus, runGuestTask } from './pve-guest.ts';
 import { intendedPlace, look } from './pve-look.ts';
+import { bootPermit, endCloneTurn, noteClone, withPermit } from './pve-permits.ts';
 import { guestPath, type Place, refOf } from './pve-place.ts';
 import { upidSchema } from './pve-schemas.ts';
 import { settleClone } from './pve-settle-clone.ts';
 
-export async function createVm(
+export async function createGuest(
   intent: GuestIntent,
   context: PveContext,
   call: ProviderCall,
@@ -27,19 +28,46 @@ export async function createVm(
   const place = intendedPlace(intent, context);
   const params = {
     newid: place.vmid,
-    name: intent.guestId,
+    [context.kind.nameParameter]: intent.guestId,
     description: formatMarkerLine(intent.marker),
     full: 0,
   };
   const path = `${guestPath(context.kind, place.node, Number(intent.source))}/clone`;
   try {
     const task = await context.api.change({ step: 'create', method: 'POST', path, params }, upidSchema, call);
+    await noteClone(intent, task, context, call);
     return { ref: refOf(place, context), task };
   } catch (error) {
-    if (isRefusal(error, 'guest_missing')) throw sourceGone(intent, error, context);
-    if (isRefusal(error, 'vmid_taken')) return await judgeCollision(intent, error, context, call);
-    throw error;
+    const judged = await judgeRefusal(intent, error, context, call);
+    if ('created' in judged) return judged.created;
+    await endTurnIfNothingRuns(intent, judged.failure, context, call);
+    throw judged.failure;
   }
+}
+
+type Judged = { readonly created: CreatedGuest } | { readonly failure: unknown };
+
+async function judgeRefusal(
+  intent: GuestIntent,
+  error: unknown,
+  context: PveContext,
+  call: ProviderCall,
+): Promise<Judged> {
+  if (isRefusal(error, 'guest_missing')) return { failure: sourceGone(intent, error, context) };
+  if (!isRefusal(error, 'vmid_taken')) return { failure: error };
+  return await judgeCollision(intent, error, context, call);
+}
+
+/** Contention passes and is tried again with the same guest, which keeps its turn meanwhile. */
+async function endTurnIfNothingRuns(
+  intent: GuestIntent,
+  failure: unknown,
+  context: PveContext,
+  call: ProviderCall,
+): Promise<void> {
+  if (!isProviderError(failure)) return;
+  const { effect, kind } = failure.report;
+  if (effect === 'none' && kind !== 'contention') await endCloneTurn(intent, context, call);
 }
 
 /** `already exists` may be said of our own clone: only what is there decides (architecture 4.3). */
@@ -48,18 +76,19 @@ async function judgeCollision(
   error: ProviderError,
   context: PveContext,
   call: ProviderCall,
-): Promise<CreatedGuest> {
+): Promise<Judged> {
   const sighting = await look(intent, context, call);
-  if (sighting.kind === 'ours') return { ref: sighting.ref };
-  if (sighting.kind !== 'foreign') throw withEffect(error, 'unknown');
+  if (sighting.kind === 'ours') return { created: { ref: sighting.ref } };
+  if (sighting.kind !== 'foreign') return { failure: withEffect(error, 'unknown') };
   await context.vmids.reject(intent.guestId, Number(intent.vmid));
-  throw new ProviderError({
+  const failure = new ProviderError({
     kind: 'foreign_guest',
     effect: 'none',
     message: `${sighting.detail}; nothing was created`,
     provider: context.kind.provider,
     cause: error,
   });
+  return { failure };
 }
 
 function sourceGone(intent: GuestIntent, cause: ProviderError, context: PveContext): ProviderError {
@@ -73,7 +102,7 @@ function sourceGone(intent: GuestIntent, cause: ProviderError, context: PveConte
   });
 }
 
-export async function bringUpVm(
+export async function bringUpGuest(
   intent: GuestIntent,
   created: { readonly ref: GuestRef; readonly task?: string },
   context: PveContext,
@@ -81,8 +110,8 @@ export async function bringUpVm(
 ): Promise<GuestFacts> {
   const own = await settleClone(intent, created.task, context, call);
   try {
-    const configured = await configureGuest(own, context, call);
-    await bootVm(configured.place, context, call);
+    const configured = await configureGuest(own, intent.size, context, call);
+    await bootGuest(configured.place, context, call);
     return await readFacts(configured, context, call);
   } catch (error) {
     throw isProviderError(error) ? withEffect(error, 'applied') : error;
@@ -90,9 +119,24 @@ export async function bringUpVm(
 }
 
 /** Also the cold boot of a resume. */
-export async function bootVm(place: Place, context: PveContext, call: ProviderCall): Promise<void> {
+export async function bootGuest(place: Place, context: PveContext, call: ProviderCall): Promise<void> {
   const isUp = async () => isRunning(await readStatus(place, context, call));
   if (await isUp()) return;
-  const start = { step: 'boot', path: '/status/start', task: 'start' };
-  await reach(isUp, () => runGuestTask(start, place, context, call), call);
+  const start = { step: 'boot', path: '/status/start', task: 'start', reached: isUp };
+  await whileBooting(place, context, call, 'start', () =>
+    reach(isUp, () => runGuestTask(start, place, context, call), call),
+  );
+}
+
+/** Starts and resumes share the places of their node. */
+export async function whileBooting<T>(
+  place: Place,
+  context: PveContext,
+  call: ProviderCall,
+  task: 'start' | 'resume',
+  work: () => Promise<T>,
+): Promise<T> {
+  const { node, vmid } = place;
+  const use = { node, taskType: context.kind.taskPrefix + task, vmid };
+  return await withPermit(bootPermit(node, context), use, context, call, work);
 }

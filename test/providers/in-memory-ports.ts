@@ -1,0 +1,106 @@
+/** The ports that drivers need, kept in this process: what the Redis side promises, without a Redis. */
+import type { CapacityBook, MemoryReservation, Permits, PermitWant } from '../../src/core/ports.ts';
+
+interface Holding {
+  readonly sinceMs: number;
+  note?: string;
+}
+
+export interface InMemoryPermits extends Permits {
+  /** Who holds what, as `name holder`. */
+  readonly held: () => readonly string[];
+  /** A holder that nobody will hear of again. */
+  readonly plant: (holder: string, name: string, note?: string) => void;
+}
+
+export function createInMemoryPermits(): InMemoryPermits {
+  const holders = new Map<string, Map<string, Holding>>();
+  const lines = new Map<string, string[]>();
+  const holdersOf = (name: string) => {
+    const found = holders.get(name) ?? new Map<string, Holding>();
+    holders.set(name, found);
+    return found;
+  };
+  const lineOf = (name: string) => {
+    const found = lines.get(name) ?? [];
+    lines.set(name, found);
+    return found;
+  };
+  const leave = (holder: string, wants: readonly PermitWant[]) => {
+    for (const { name } of wants) {
+      lines.set(
+        name,
+        lineOf(name).filter((waiter) => waiter !== holder),
+      );
+    }
+  };
+
+  return {
+    async take(holder, wants) {
+      const held = wants.find(({ name }) => holdersOf(name).has(holder));
+      if (held !== undefined) return { granted: true, name: held.name };
+      for (const { name, limit } of wants) {
+        const rank = lineOf(name).indexOf(holder);
+        const inFront = rank < 0 ? lineOf(name).length : rank;
+        if (inFront >= limit - holdersOf(name).size) continue;
+        holdersOf(name).set(holder, { sinceMs: performance.now() });
+        leave(holder, wants);
+        return { granted: true, name };
+      }
+      for (const { name } of wants) if (!lineOf(name).includes(holder)) lineOf(name).push(holder);
+      const place = Math.min(...wants.map(({ name }) => lineOf(name).indexOf(holder) + 1));
+      const all = wants.flatMap(({ name }) =>
+        [...holdersOf(name)].map(([who, { sinceMs, note }]) => ({ name, holder: who, sinceMs, note })),
+      );
+      const [oldest] = all.toSorted((a, b) => a.sinceMs - b.sinceMs);
+      // Free, and somebody else's turn.
+      if (oldest === undefined) {
+        return { granted: false, place, oldest: { name: '', holder: '', heldForMs: 0 } };
+      }
+      const { sinceMs, note, ...rest } = oldest;
+      const heldForMs = performance.now() - sinceMs;
+      return {
+        granted: false,
+        place,
+        oldest: { ...rest, heldForMs, ...(note === undefined ? {} : { note }) },
+      };
+    },
+    async note(holder, name, note) {
+      const holding = holdersOf(name).get(holder);
+      if (holding !== undefined) holding.note = note;
+    },
+    async release(holder, name) {
+      holdersOf(name).delete(holder);
+    },
+    held: () => [...holders].flatMap(([name, of]) => [...of.keys()].map((holder) => `${name} ${holder}`)),
+    plant: (holder, name, note) => {
+      holdersOf(name).set(holder, { sinceMs: performance.now(), ...(note === undefined ? {} : { note }) });
+    },
+  };
+}
+
+export interface InMemoryCapacityBook extends CapacityBook {
+  readonly all: () => readonly MemoryReservation[];
+}
+
+export function createInMemoryCapacityBook(): InMemoryCapacityBook {
+  const book = new Map<string, MemoryReservation>();
+  return {
+    async reservations() {
+      return [...book.values()];
+    },
+    async reserve(_failureDomain, wanted, { limitMib, othersMib }) {
+      if (book.get(wanted.guestId)?.node === wanted.node) return true;
+      const reserved = [...book.values()]
+        .filter(({ node, guestId }) => node === wanted.node && guestId !== wanted.guestId)
+        .reduce((sum, { memoryMib }) => sum + memoryMib, 0);
+      if (reserved + othersMib + wanted.memoryMib > limitMib) return false;
+      book.set(wanted.guestId, wanted);
+      return true;
+    },
+    async release(_failureDomain, guestId) {
+      book.delete(guestId);
+    },
+    all: () => [...book.values()],
+  };
+}
