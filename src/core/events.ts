@@ -5,6 +5,22 @@ import type { SandboxState } from './sandbox.ts';
 
 /** Everything the event log, the logs and the metrics speak of. Names are noun.verb. */
 export interface LifecycleEvents {
+  'operation.requested': {
+    readonly sandboxId: string;
+    readonly operationId: string;
+    readonly kind: OperationKind;
+    /** Who asked: the name of a token, a client or a sweep. */
+    readonly by: string;
+    /** An equal operation was under way already, and this request became part of it. */
+    readonly joined: boolean;
+  };
+  'sandbox.adjusted': {
+    readonly sandboxId: string;
+    readonly by: string;
+    /** What was set, as text: "ttlSeconds=3600". */
+    readonly change: string;
+  };
+  /** Log and history add the sandbox's `sequence`, which only Redis knows. */
   'sandbox.changed': {
     readonly sandboxId: string;
     readonly operationId: string;
@@ -16,8 +32,10 @@ export interface LifecycleEvents {
     readonly operationId: string;
     readonly attempt: number;
     readonly provider: ProviderName;
+    readonly outcome: 'failed' | 'interrupted';
     readonly kind: FailureKind;
     readonly message: string;
+    /** "attempt 2 on morph"; empty when the operation settled with it. */
     readonly followedBy: string;
   };
   'operation.settled': {
@@ -25,6 +43,11 @@ export interface LifecycleEvents {
     readonly operationId: string;
     readonly kind: OperationKind;
     readonly state: OperationState;
+    /** Where its last attempt was; empty when it never had one. */
+    readonly provider: ProviderName | '';
+    readonly lastAttempt: 'succeeded' | 'failed' | 'superseded' | '';
+    /** From the request to now. */
+    readonly durationMs: number;
   };
   'guest.condemned': {
     readonly sandboxId: string;
@@ -35,3 +58,10 @@ export interface LifecycleEvents {
 }
 
 export type LifecycleEventName = keyof LifecycleEvents;
+
+/** One line of a sandbox's history: what happened, with the facts of the event. */
+export interface HistoryEntry {
+  readonly type: string;
+  readonly atMs: number;
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+}

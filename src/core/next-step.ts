@@ -8,7 +8,7 @@
  * so a retry is safe whatever the effect was.
  */
 import type { FailureKind, FailureReport } from './failure.ts';
-import type { OperationErrorCode, OperationKind } from './operation.ts';
+import type { HoldReason, OperationErrorCode, OperationKind } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
 
 export interface NextStepLimits {
@@ -16,6 +16,8 @@ export interface NextStepLimits {
   readonly unknownHoldMs: number;
   /** How long a creation that was seen under way may take. */
   readonly cloneTimeoutMs: number;
+  /** How long an attempt waits for a permit or for memory that others have. */
+  readonly permitWaitMs: number;
 }
 
 export interface NextStepInput {
@@ -27,7 +29,7 @@ export interface NextStepInput {
   readonly remaining: readonly ProviderName[];
   /** When the failed attempt's create was let go, if it was. */
   readonly sentAtMs?: number;
-  /** When this attempt first held. */
+  /** When this attempt first held for what it would hold for now. */
   readonly holdSinceMs?: number;
   /** A destroy waits behind a start: no further attempt of it. */
   readonly destroyWaits: boolean;
@@ -38,7 +40,7 @@ export interface NextStepInput {
 
 export type NextStep =
   /** Same attempt, later: look again. */
-  | { readonly step: 'hold'; readonly delayMs: number }
+  | { readonly step: 'hold'; readonly delayMs: number; readonly holdFor: HoldReason }
   /** New attempt on the same provider. `sameGuest`: it carries the recorded intent on. */
   | { readonly step: 'retry'; readonly delayMs: number; readonly sameGuest: boolean }
   | { readonly step: 'fall_back'; readonly to: ProviderName; readonly condemn: boolean }
@@ -46,6 +48,8 @@ export type NextStep =
 
 /** How often a hold looks: often enough to adopt quickly, rarely enough to leave an ailing provider alone. */
 const HOLD_LOOK_MS = 1_000;
+/** A waiter that asks less often than every ten seconds counts as gone (store/permits.ts). */
+const WAITING_LOOK_MS = 2_000;
 /** First retry after this, then doubled. Shorter would hit the same Proxmox lock again. */
 const RETRY_BASE_MS = 500;
 /** Above this a caller who waits would rather be told. */
@@ -67,7 +71,25 @@ const TRANSIENT: ReadonlySet<FailureKind> = new Set([
 ]);
 
 export function decideNextStep(input: NextStepInput): NextStep {
+  if (input.failure.kind === 'waiting' && !input.destroyWaits) return decideWaiting(input);
   return input.kind === 'start' ? decideForStart(input) : decideInPlace(input);
+}
+
+/** What an attempt holds for when it fails like this. */
+export function holdReasonFor(kind: FailureKind): HoldReason {
+  return kind === 'waiting' ? 'permit' : 'guest';
+}
+
+/** Its turn wakes it; the delay only makes up for a lost wake-up. */
+function decideWaiting(input: NextStepInput): NextStep {
+  const { holdSinceMs = input.nowMs, nowMs, limits, deadlineAtMs } = input;
+  const untilMs = Math.min(holdSinceMs + limits.permitWaitMs, deadlineAtMs);
+  if (nowMs < untilMs) {
+    return { step: 'hold', holdFor: 'permit', delayMs: Math.min(WAITING_LOOK_MS, untilMs - nowMs) };
+  }
+  return input.kind === 'start'
+    ? onwards(input, input.failure.effect !== 'none')
+    : { step: 'give_up', code: 'no_capacity', condemn: false };
 }
 
 function decideForStart(input: NextStepInput): NextStep {
@@ -79,7 +101,7 @@ function decideForStart(input: NextStepInput): NextStep {
     const holdUntilMs = holdLimitMs(input, holdSinceMs);
     const worthHolding = failure.effect === 'unknown' || TRANSIENT.has(failure.kind);
     if (worthHolding && nowMs < holdUntilMs && nowMs < input.deadlineAtMs) {
-      return { step: 'hold', delayMs: Math.min(HOLD_LOOK_MS, holdUntilMs - nowMs) };
+      return { step: 'hold', holdFor: 'guest', delayMs: Math.min(HOLD_LOOK_MS, holdUntilMs - nowMs) };
     }
     return onwards(input, true);
   }

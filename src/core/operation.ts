@@ -9,8 +9,10 @@ export const OPERATION_KINDS = ['start', 'pause', 'resume', 'destroy', 'discard'
  */
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
+export const OPERATION_STATES = ['queued', 'begun', 'succeeded', 'failed', 'superseded'] as const;
+
 /** `queued` until its first claim, `begun` until it settles, exactly once, as one of the other three. */
-export type OperationState = 'queued' | 'begun' | 'succeeded' | 'failed' | 'superseded';
+export type OperationState = (typeof OPERATION_STATES)[number];
 
 export interface PauseOptions {
   /** Refuse the pause when memory would be lost (the default). */
@@ -38,6 +40,8 @@ export interface Route {
 
 export type AttemptOutcome = 'open' | 'succeeded' | 'failed' | 'interrupted' | 'superseded';
 
+export type HoldReason = 'permit' | 'guest';
+
 /** One try on one provider = one BullMQ job. */
 export interface Attempt {
   readonly number: number;
@@ -49,8 +53,9 @@ export interface Attempt {
   readonly failure?: FailureReport;
   /** The guest this attempt creates or continues; an attempt that follows on the same provider inherits it. */
   readonly guestId?: string;
-  /** When the doubt about an effect began: the hold is measured from here. */
+  /** Since when it holds, and what for: a permit or memory that others have, or a guest that may exist. */
   readonly holdSinceMs?: number;
+  readonly holdFor?: HoldReason;
   /** What followed, for people: "attempt 2 on morph". */
   readonly followedBy?: string;
 }
@@ -72,6 +77,7 @@ export type OperationErrorCode =
   | 'sandbox_stuck'
   | 'sandbox_lost'
   | 'sandbox_ended'
+  | 'no_capacity'
   | 'deadline_exceeded'
   | 'superseded';
 
@@ -85,6 +91,8 @@ export interface Operation {
   readonly options: OperationOptions;
   readonly route: Route;
   readonly attempts: readonly Attempt[];
+  /** Who asked first: the name of a token, a client or a sweep. */
+  readonly requestedBy?: string;
   readonly createdAtMs: number;
   /** No new attempt begins after this. */
   readonly deadlineAtMs: number;

@@ -3,6 +3,16 @@ export const PROVIDER_NAMES = ['pve-vm', 'pve-lxc', 'morph'] as const;
 
 export type ProviderName = (typeof PROVIDER_NAMES)[number];
 
+/**
+ * Whether this kind of provider keeps memory while paused at all. Proxmox suspends virtual machines to disk
+ * and has no checkpoint for containers. What a deployment's provider really does is what its workers publish.
+ */
+export const CAN_KEEP_MEMORY = {
+  'pve-vm': true,
+  'pve-lxc': false,
+  morph: true,
+} as const satisfies Record<ProviderName, boolean>;
+
 export function isProviderName(value: string): value is ProviderName {
   return (PROVIDER_NAMES as readonly string[]).includes(value);
 }

@@ -1,3 +1,4 @@
+import type { CapacityReport } from './capacity-report.ts';
 import type { LeftOut, Route } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
 import type { Sources, StartRequest, WorkloadType } from './start-request.ts';
@@ -24,6 +25,8 @@ export interface ProviderStatus {
   readonly breaker: 'closed' | 'open';
   /** Why nothing more fits, when nothing does. */
   readonly overCapacity?: string;
+  /** What its machines hold, where capacity is ours to watch. */
+  readonly capacity?: CapacityReport;
   readonly publishedAtMs: number;
 }
 
@@ -34,12 +37,17 @@ export interface RouteInput {
   readonly sandboxId: string;
   readonly policy: RoutingPolicy;
   readonly statuses: readonly ProviderStatus[];
+  readonly nowMs: number;
 }
+
+/** Workers publish every 15 s; four times missed means that none is there to take the job. */
+export const STATUS_STALE_AFTER_MS = 60_000;
 
 /**
  * The ordered candidates for a start. A preference stays a preference: only `allowFallback: false` forbids
- * the others, and then the first name of the order is the only one, filtered or not. An open breaker moves
- * a candidate to the end; every other filter removes it. Each departure has its reason.
+ * the others, and then the first name of the order is the only one, filtered or not. An open breaker, or
+ * workers that were not heard of lately, move a candidate to the end; every other filter removes it. Each
+ * departure has its reason.
  */
 export function planRoute(input: RouteInput): Route {
   const ordered = preferenceOrder(input);
@@ -49,17 +57,27 @@ export function planRoute(input: RouteInput): Route {
   const leftOut: LeftOut[] = ordered
     .filter((provider) => !considered.includes(provider))
     .map((provider) => ({ provider, reason: 'allowFallback is false and it is not the first choice' }));
-  const closed: ProviderName[] = [];
-  const open: ProviderName[] = [];
+  const ready: ProviderName[] = [];
+  const doubtful: ProviderName[] = [];
   for (const provider of considered) {
     const status = input.statuses.find((candidate) => candidate.provider === provider);
-    const reason = reasonAgainst(provider, status, input);
-    if (reason !== undefined) leftOut.push({ provider, reason });
-    else if (status?.breaker === 'open') open.push(provider);
-    else closed.push(provider);
+    const against = reasonAgainst(provider, status, input);
+    const doubt = status && reasonForDoubt(status, input.nowMs);
+    if (against !== undefined) leftOut.push({ provider, reason: against });
+    else if (doubt === undefined) ready.push(provider);
+    else {
+      doubtful.push(provider);
+      leftOut.push({ provider, reason: `${doubt}: tried last` });
+    }
   }
-  for (const provider of open) leftOut.push({ provider, reason: 'its breaker is open: tried last' });
-  return { candidates: [...closed, ...open], leftOut };
+  return { candidates: [...ready, ...doubtful], leftOut };
+}
+
+function reasonForDoubt({ breaker, publishedAtMs }: ProviderStatus, nowMs: number): string | undefined {
+  if (breaker === 'open') return 'its breaker is open';
+  const silentMs = nowMs - publishedAtMs;
+  if (silentMs <= STATUS_STALE_AFTER_MS) return undefined;
+  return `its workers were last heard of ${Math.round(silentMs / 1000)} s ago`;
 }
 
 function preferenceOrder({ request, policy, statuses, sandboxId }: RouteInput): readonly ProviderName[] {

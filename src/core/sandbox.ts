@@ -48,6 +48,8 @@ export interface Sandbox {
   readonly request: StartRequest;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
+  /** From when `request.ttlSeconds` counts, when it was set after the start. */
+  readonly ttlFromMs?: number;
   /** Why it is in this state: the operation, or what was found at the provider. */
   readonly cause: string;
   readonly placement?: SandboxPlacement;
@@ -72,4 +74,11 @@ const ENDED: ReadonlySet<SandboxState> = new Set(['destroyed', 'failed', 'lost']
 /** Ended sandboxes hold nothing at a provider and accept no operation but a destroy, which changes nothing. */
 export function isEnded(state: SandboxState): boolean {
   return ENDED.has(state);
+}
+
+/** When its time to live is over, if it has one. */
+export function expiresAtMs({ request, ttlFromMs, createdAtMs }: Sandbox): number | undefined {
+  return request.ttlSeconds === undefined
+    ? undefined
+    : (ttlFromMs ?? createdAtMs) + request.ttlSeconds * 1_000;
 }

@@ -1,7 +1,9 @@
 /** What callers see of sandboxes and operations: the same shape from every transport. */
+import type { HistoryEntry } from './events.ts';
 import type { Attempt, Operation, OperationFailure, OperationKind, OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
-import type { Sandbox, SandboxState } from './sandbox.ts';
+import type { ProviderStatus } from './route.ts';
+import { expiresAtMs, type Sandbox, type SandboxState } from './sandbox.ts';
 import type { WorkloadType } from './start-request.ts';
 
 export interface SandboxView {
@@ -31,7 +33,12 @@ export interface SandboxView {
   readonly userId?: string;
   readonly taskRunId?: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** Unix time, ms. */
+  readonly protected: boolean;
+  readonly idleTimeoutSeconds?: number;
+  readonly ttlSeconds?: number;
+  readonly onExpiry: 'pause' | 'destroy';
+  /** When its time to live is over. Unix time, ms, as all times here. */
+  readonly expiresAtMs?: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
@@ -58,6 +65,11 @@ export function viewSandbox(sandbox: Sandbox): SandboxView {
     userId: request.userId,
     taskRunId: request.taskRunId,
     metadata: request.metadata,
+    protected: request.protected,
+    idleTimeoutSeconds: request.idleTimeoutSeconds,
+    ttlSeconds: request.ttlSeconds,
+    onExpiry: request.onExpiry,
+    expiresAtMs: expiresAtMs(sandbox),
     createdAtMs: sandbox.createdAtMs,
     updatedAtMs: sandbox.updatedAtMs,
   }) as SandboxView;
@@ -74,6 +86,8 @@ export interface OperationView {
   readonly leftOut: readonly { readonly provider: ProviderName; readonly reason: string }[];
   readonly failure?: OperationFailure;
   readonly memoryKept?: boolean;
+  /** Who asked for it: the name of a token, a client or a sweep. */
+  readonly requestedBy?: string;
   readonly createdAtMs: number;
   readonly settledAtMs?: number;
 }
@@ -88,9 +102,38 @@ export function viewOperation(operation: Operation): OperationView {
     leftOut: operation.route.leftOut,
     failure: operation.failure,
     memoryKept: operation.memoryKept,
+    requestedBy: operation.requestedBy,
     createdAtMs: operation.createdAtMs,
     settledAtMs: operation.settledAtMs,
   }) as OperationView;
+}
+
+/** Why a sandbox is in its state: who or what moved it, and what was tried. */
+export interface WhyView {
+  readonly sandbox: SandboxView;
+  /** One sentence for a person. */
+  readonly summary: string;
+  /** The operation behind the state, and every one that has not settled, in the order they run. */
+  readonly operations: readonly OperationView[];
+  /** Newest first: what was asked, every change of state, every failed attempt. The last hundred. */
+  readonly history: readonly HistoryEntry[];
+}
+
+export interface ProviderView extends ProviderStatus {
+  /** How old this status is. Workers publish every 15 s. */
+  readonly ageMs: number;
+  /** Attempts in its queue. */
+  readonly queue: QueueCounts;
+}
+
+export interface QueueCounts {
+  /** Ready to run, but every worker is busy or none is there. */
+  readonly waiting: number;
+  readonly active: number;
+  /** To run later: after a back-off, or while something is waited for. */
+  readonly delayed: number;
+  /** Kept for the board; their operations have gone on. */
+  readonly failed: number;
 }
 
 function withoutUndefined(fields: Readonly<Record<string, unknown>>): unknown {

@@ -8,12 +8,16 @@ import { waitUntilUsable } from '../providers/readiness.ts';
 import type { ServicePort } from '../providers/service-ports.ts';
 import { createQueues, type Queues } from '../queues/queues.ts';
 import { createSubmitter, type Submitter } from '../queues/submit-operation.ts';
+import { createCapacityBook } from '../store/capacity-book.ts';
 import type { LeaseTiming } from '../store/claims.ts';
+import { createPermits } from '../store/permits.ts';
 import { createStore, DEFAULT_LEASE, type Store } from '../store/store.ts';
 import type { StepObserver } from '../workers/attempt-session.ts';
 import { type LifecycleWorker, startLifecycleWorker } from '../workers/lifecycle-worker.ts';
 import { startStatusPublisher } from '../workers/publish-status.ts';
 import { startSweepWorker } from '../workers/sweep-worker.ts';
+import type { WebhookTarget } from '../workers/webhook/send-event.ts';
+import { startWebhookWorker } from '../workers/webhook/webhook-worker.ts';
 import type { WorkerDeps } from '../workers/worker-deps.ts';
 import type { Backends } from './backends.ts';
 import { createProviders } from './providers.ts';
@@ -29,6 +33,7 @@ export interface SystemOptions {
   readonly timing: {
     readonly unknownHoldMs: number;
     readonly cloneTimeoutMs: number;
+    readonly permitWaitMs: number;
     readonly usableTimeoutMs: number;
     readonly startDeadlineMs: number;
   };
@@ -37,6 +42,8 @@ export interface SystemOptions {
   readonly recovery?: RecoveryTiming;
   readonly requestTimeoutMs?: number;
   readonly onStep?: StepObserver;
+  /** Where every transition is told; absent: nowhere. */
+  readonly webhook?: WebhookTarget;
   /** What runs in this process besides submitting. Default: all. */
   readonly roles?: readonly SystemRole[];
 }
@@ -83,8 +90,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const submitter = createSubmitter({ store, queues, nowMs: Date.now });
     const parts = { store, queues, submitter };
     if (roles.includes('workers')) await startWorkers(options, recovery, parts, closers);
+    if (roles.includes('workers') && options.webhook) {
+      const deps = { store, queue: queues.webhook, log, nowMs: Date.now };
+      const webhook = await startWebhookWorker(deps, { target: options.webhook, ...recovery });
+      closers.push(webhook.close);
+    }
     if (roles.includes('sweeps')) {
       const sweeps = await startSweepWorker(endDeps(options, recovery, parts), {
+        ...recovery,
         ...(recovery.sweepEveryMs === undefined ? {} : { everyMs: recovery.sweepEveryMs }),
       });
       closers.push(sweeps.close);
@@ -105,12 +118,23 @@ async function startWorkers(
   const { store, queues } = parts;
   const { deployment, concurrency, timing, routing, presets } = options;
   const installId = await store.deployment.installId();
-  const providers = createProviders(store, options.backends, { ...options, installId });
+  const permits = createPermits(store, async (operationId) => {
+    const operation = await store.reading.operation(operationId);
+    if (operation) await queues.wake(operation);
+  });
+  const providers = createProviders(store, options.backends, {
+    ...options,
+    installId,
+    permits,
+    capacityBook: createCapacityBook(store),
+  });
   closers.push(providers.close);
 
   const common = {
     ...endDeps(options, recovery, parts),
     waitUntilUsable,
+    permits,
+    slots: concurrency.perProvider,
     deployment: { name: deployment, installId },
     ...(options.onStep ? { onStep: options.onStep } : {}),
   };

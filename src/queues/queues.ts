@@ -7,7 +7,9 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { OPERATION_KINDS, type Operation, type OperationKind } from '../core/operation.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../core/provider-name.ts';
+import type { QueueCounts } from '../core/views.ts';
 import type { Keys } from '../store/keys.ts';
+import { createWebhookQueue, type WebhookQueue } from './webhook-queue.ts';
 
 export const JOB_SCHEMA_VERSION = 1;
 
@@ -28,14 +30,21 @@ const PRIORITY: Record<OperationKind, number> = { resume: 1, destroy: 2, start: 
 /** Finished jobs stay on the board for a week, as long as the records behind them, but never without bound. */
 const KEPT_JOBS = { age: 7 * 24 * 60 * 60, count: 10_000 };
 
+/** BullMQ keeps jobs that wait with a priority, as all of ours do, apart from others that wait. */
+const COUNTED_STATES = ['waiting', 'prioritized', 'active', 'delayed', 'failed'] as const;
+
 export type AttemptQueue = Queue<AttemptJob>;
 
 export interface Queues {
   readonly byProvider: ReadonlyMap<ProviderName, AttemptQueue>;
+  readonly webhook: WebhookQueue;
   /** Adds the job of an attempt; a job that is there already stays as it is. */
   addAttempt(operation: Operation, attempt: number, provider: ProviderName, delayMs: number): Promise<void>;
   /** `missing` when the queue has no such job. */
   attemptState(operationId: string, attempt: number, provider: ProviderName): Promise<JobState | 'missing'>;
+  /** Brings a parked attempt back now instead of when its delay is over. */
+  wake(operation: Operation): Promise<void>;
+  counts(provider: ProviderName): Promise<QueueCounts>;
   close(): Promise<void>;
 }
 
@@ -51,10 +60,12 @@ export function createQueues(redis: Redis, keys: Keys): Queues {
   const byProvider = new Map(
     PROVIDER_NAMES.map((provider) => [provider, createQueue(queueName(provider), redis, keys)]),
   );
+  const webhook = createWebhookQueue(redis, keys);
   const queueOf = (provider: ProviderName) => byProvider.get(provider) as AttemptQueue;
 
   return {
     byProvider,
+    webhook,
 
     async addAttempt(operation, attempt, provider, delayMs) {
       const name = `${operation.kind} ${operation.guestId ?? operation.sandboxId} on ${provider}, attempt ${attempt}`;
@@ -81,8 +92,22 @@ export function createQueues(redis: Redis, keys: Keys): Queues {
       return state === 'unknown' ? 'missing' : state;
     },
 
+    async wake(operation) {
+      const attempt = operation.attempts.at(-1);
+      if (attempt === undefined) return;
+      const job = await queueOf(attempt.provider).getJob(attemptJobId(operation.id, attempt.number));
+      // Between its last look and its parking it is not delayed yet: then its own delay brings it back.
+      if (await job?.isDelayed()) await job?.promote().catch(() => undefined);
+    },
+
+    async counts(provider) {
+      const counts = await queueOf(provider).getJobCounts(...COUNTED_STATES);
+      const { waiting = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = counts;
+      return { waiting: waiting + prioritized, active, delayed, failed };
+    },
+
     async close() {
-      await Promise.all([...byProvider.values()].map((queue) => queue.close()));
+      await Promise.all([...byProvider.values(), webhook].map((queue) => queue.close()));
     },
   };
 }

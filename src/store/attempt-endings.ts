@@ -9,6 +9,7 @@ import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '
 import type { ProviderName } from '../core/provider-name.ts';
 import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandbox.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
+import { freeMemory, keepMemory } from './capacity-book.ts';
 import { type Claim, subjectKeyOf } from './claims.ts';
 import { endSandbox } from './ending.ts';
 import { emit } from './events.ts';
@@ -98,6 +99,7 @@ export async function openNextAttempt(
     operationId: operation.id,
     attempt: attempt.number,
     provider: attempt.provider,
+    outcome: next.outcome,
     kind: next.failure.kind,
     message: next.failure.message,
     followedBy,
@@ -127,14 +129,13 @@ export async function settle(
       memoryKept: memoryKept === undefined ? undefined : String(memoryKept),
     })
     .command('PEXPIRE', operationKey, RETENTION_MS);
-  if (settlement.sandbox) writeSandbox(transaction, keys, claim, settlement.sandbox, nowMs);
+  if (settlement.sandbox) {
+    writeSandbox(transaction, keys, claim, settlement.sandbox, nowMs);
+    if (claim.guest && settlement.sandbox.state === 'running') keepMemory(transaction, keys, claim.guest);
+    if (claim.guest && settlement.sandbox.state === 'paused') freeMemory(transaction, keys, claim.guest);
+  }
   applyFate(transaction, keys, claim, settlement.guestFate, settlement.sandbox?.cause ?? state, nowMs);
-  emit(transaction, keys, 'operation.settled', nowMs, {
-    sandboxId: operation.sandboxId,
-    operationId: operation.id,
-    kind: operation.kind,
-    state,
-  });
+  emitEnding(transaction, keys, claim, settlement, nowMs);
   release(transaction, keys, claim, undefined);
   const pending = keys.pending(subjectKeyOf(keys, operation));
   transaction
@@ -144,6 +145,35 @@ export async function settle(
     .command('LINDEX', pending, 0);
   const next = (await claim.commit(transaction)).at(-1);
   return typeof next === 'string' ? next : undefined;
+}
+
+function emitEnding(
+  transaction: Transaction,
+  keys: Keys,
+  { operation, attempt }: Claim,
+  { operation: { state }, attemptFailure }: Settlement,
+  nowMs: number,
+): void {
+  const ids = { sandboxId: operation.sandboxId, operationId: operation.id };
+  if (attemptFailure) {
+    emit(transaction, keys, 'attempt.failed', nowMs, {
+      ...ids,
+      attempt: attempt.number,
+      provider: attempt.provider,
+      outcome: attemptFailure.kind === 'interrupted' ? 'interrupted' : 'failed',
+      kind: attemptFailure.kind,
+      message: attemptFailure.message,
+      followedBy: '',
+    });
+  }
+  emit(transaction, keys, 'operation.settled', nowMs, {
+    ...ids,
+    kind: operation.kind,
+    state,
+    provider: attempt.provider,
+    lastAttempt: attemptFailure ? 'failed' : state,
+    durationMs: nowMs - operation.createdAtMs,
+  });
 }
 
 function closedAttempt(claim: Claim, settlement: Settlement, nowMs: number): Attempt {
@@ -230,6 +260,7 @@ function applyFate(
         .command('ZREM', keys.guestsCondemned, guest.id)
         .command('PEXPIRE', key, GUEST_RETENTION_MS);
       releaseVmid(transaction, keys, guest, nowMs);
+      freeMemory(transaction, keys, guest);
       return;
   }
 }
@@ -240,5 +271,6 @@ function releaseVmid(transaction: Transaction, keys: Keys, { id, intent }: Guest
   transaction
     .command('HDEL', vmids.holders, intent.vmid)
     .command('HDEL', vmids.byGuest, id)
-    .command('ZADD', vmids.cooling, nowMs + VMID_COOL_DOWN_MS, intent.vmid);
+    // GT: an id that was found in somebody else's hands keeps its longer rest.
+    .command('ZADD', vmids.cooling, 'GT', nowMs + VMID_COOL_DOWN_MS, intent.vmid);
 }

@@ -3,16 +3,19 @@
  * send permit, what was created, the hold. How attempts end is in `attempt-endings.ts`.
  */
 import type { Guest, GuestIntent, GuestRef } from '../core/guest.ts';
+import type { HoldReason } from '../core/operation.ts';
 import { type NextAttempt, openNextAttempt, type Settlement, settle } from './attempt-endings.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
+import { keepMemory } from './capacity-book.ts';
 import type { Claim } from './claims.ts';
 import type { Keys } from './keys.ts';
 import { SCHEMA_VERSION } from './records.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
 
 export interface Hold {
-  /** When the attempt first held. */
+  /** When the attempt first held for this. */
   readonly sinceMs: number;
+  readonly holdFor: HoldReason;
   readonly delayMs: number;
   readonly nowMs: number;
 }
@@ -68,6 +71,7 @@ async function recordIntent(keys: Keys, claim: Claim, intent: GuestIntent, nowMs
       createdAtMs: nowMs,
     })
     .setFields(keys.operation(operation.id), attemptField({ ...attempt, guestId: guest.id }));
+  keepMemory(transaction, keys, guest);
   await claim.commit(transaction);
   return guest;
 }
@@ -92,13 +96,13 @@ async function recordColdBoot(keys: Keys, claim: Claim): Promise<void> {
   await claim.commit(claim.begin().setFields(keys.operation(claim.operation.id), { coldBooted: 'true' }));
 }
 
-async function hold(keys: Keys, claim: Claim, { sinceMs, delayMs, nowMs }: Hold): Promise<void> {
+async function hold(keys: Keys, claim: Claim, { sinceMs, holdFor, delayMs, nowMs }: Hold): Promise<void> {
   const { operation, attempt } = claim;
   const transaction = claim
     .begin()
     .setFields(
       keys.operation(operation.id),
-      attemptField({ ...attempt, ...guestIdOf(claim), holdSinceMs: sinceMs }),
+      attemptField({ ...attempt, ...guestIdOf(claim), holdSinceMs: sinceMs, holdFor }),
     );
   release(transaction, keys, claim, nowMs + delayMs + JOB_EXPECTED_WITHIN_MS);
   await claim.commit(transaction);

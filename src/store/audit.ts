@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { AUDIT_MAX_LENGTH, type Keys } from './keys.ts';
+import { fieldsFromList } from './records.ts';
 
 export interface AuditEntry {
   readonly atMs: number;
@@ -53,15 +54,9 @@ export function createAuditLog(redis: Redis, keys: Keys): AuditLog {
     async read({ limit, cursor }) {
       const before = cursor === undefined ? '+' : `(${cursor}`;
       const found = await redis.xrevrange(keys.audit, before, '-', 'COUNT', limit);
-      const entries = found.map(([id, list]) => ({ id, ...entrySchema.parse(toFields(list)) }));
+      const entries = found.map(([id, list]) => ({ id, ...entrySchema.parse(fieldsFromList(list)) }));
       const last = entries.at(-1);
       return { entries, ...(last && entries.length === limit ? { cursor: last.id } : {}) };
     },
   };
-}
-
-function toFields(list: readonly string[]): Record<string, string> {
-  const fields: Record<string, string> = {};
-  for (let index = 0; index + 1 < list.length; index += 2) fields[list[index] ?? ''] = list[index + 1] ?? '';
-  return fields;
 }

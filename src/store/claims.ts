@@ -5,7 +5,7 @@
 import type { Guest } from '../core/guest.ts';
 import type { Attempt, Operation } from '../core/operation.ts';
 import { type Sandbox, STATE_DURING } from '../core/sandbox.ts';
-import { EVENTS_MAX_LENGTH, type Keys } from './keys.ts';
+import { type Keys, transitionFacts, transitionKeys } from './keys.ts';
 import type { Reading } from './reading.ts';
 import { fieldsFromList, parseOperation, parseSandbox } from './records.ts';
 import type { Scripts } from './scripts.ts';
@@ -69,7 +69,13 @@ export function createClaims(deps: ClaimsDeps): Claims {
       const during = operation.kind === 'discard' ? '' : STATE_DURING[operation.kind];
       const reply = (await scripts.run(
         'claim',
-        [keys.operation(operation.id), subjectKey, keys.pending(subjectKey), keys.operationsDue, keys.events],
+        [
+          keys.operation(operation.id),
+          subjectKey,
+          keys.pending(subjectKey),
+          keys.operationsDue,
+          ...transitionKeys(keys, operation.sandboxId),
+        ],
         [
           operation.id,
           attempt,
@@ -78,7 +84,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
           timing.sendDeadlineMs,
           during,
           operation.sandboxId,
-          EVENTS_MAX_LENGTH,
+          ...transitionFacts(),
         ],
       )) as readonly [string, ...unknown[]];
       return interpretReply(deps, reply, { subjectKey, holder, attempt });

@@ -57,6 +57,22 @@ const settingsSchema = z.object({
   startDeadlineMs: z.number(),
 });
 
+const capacitySchema = z.object({
+  nodes: z.array(
+    z.object({
+      node: z.string(),
+      online: z.boolean(),
+      cordoned: z.boolean(),
+      memoryMib: z.number(),
+      usedMib: z.number(),
+      reservedMib: z.number(),
+    }),
+  ),
+  storages: z.array(
+    z.object({ node: z.string(), storage: z.string(), totalMib: z.number(), usedMib: z.number() }),
+  ),
+});
+
 const statusSchema = z.object({
   provider,
   preservesRam: z.boolean(),
@@ -66,6 +82,7 @@ const statusSchema = z.object({
   detail: z.string(),
   breaker: z.enum(['closed', 'open']),
   overCapacity: z.string().exactOptional(),
+  capacity: capacitySchema.exactOptional(),
   publishedAtMs: z.number(),
 });
 

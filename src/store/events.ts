@@ -1,8 +1,19 @@
-import type { LifecycleEventName, LifecycleEvents } from '../core/events.ts';
-import { EVENTS_MAX_LENGTH, type Keys } from './keys.ts';
+import type { HistoryEntry, LifecycleEventName, LifecycleEvents } from '../core/events.ts';
+import { measuresOf } from '../core/measures.ts';
+import {
+  EVENTS_MAX_LENGTH,
+  HISTORY_MAX_LENGTH,
+  HISTORY_RETENTION_MS,
+  type Keys,
+  transitionFacts,
+  transitionKeys,
+} from './keys.ts';
 import type { Transaction } from './transaction.ts';
 
-/** Adds an event to the log in the transaction that makes it true. */
+/**
+ * Adds an event to the log and to its sandbox's history and raises what the metrics count of it, in the
+ * transaction that makes it true. A change of state has more to it, which `record-transition.lua` does.
+ */
 export function emit<N extends LifecycleEventName>(
   transaction: Transaction,
   keys: Keys,
@@ -10,6 +21,15 @@ export function emit<N extends LifecycleEventName>(
   atMs: number,
   event: LifecycleEvents[N],
 ): void {
+  for (const { measure, by } of measuresOf(name, event)) {
+    transaction.command('HINCRBY', keys.measures, measure, by);
+  }
+  if (name === 'sandbox.changed') {
+    const { sandboxId, operationId, from, to } = event as LifecycleEvents['sandbox.changed'];
+    const facts = [sandboxId, operationId, from, to, atMs, ...transitionFacts()];
+    transaction.transition(transitionKeys(keys, sandboxId), facts);
+    return;
+  }
   const fields = Object.entries(event).flatMap(([field, value]) => [field, String(value)]);
   transaction.command(
     'XADD',
@@ -21,4 +41,11 @@ export function emit<N extends LifecycleEventName>(
     ...['type', name, 'atMs', atMs],
     ...fields,
   );
+  const { sandboxId, ...facts } = event;
+  const entry: HistoryEntry = { type: name, atMs, facts: facts as HistoryEntry['facts'] };
+  const history = keys.history(sandboxId);
+  transaction
+    .command('RPUSH', history, JSON.stringify(entry))
+    .command('LTRIM', history, -HISTORY_MAX_LENGTH, -1)
+    .command('PEXPIRE', history, HISTORY_RETENTION_MS);
 }

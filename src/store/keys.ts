@@ -8,14 +8,24 @@
  * | sandbox:…:pending | ids of unsettled operations, in the order they run | until settled | 40 each |
  * | operation | one operation with its attempts | 7 days after it settled | 1,500 |
  * | guest | one guest record, with the lease of a discard's claim | 30 days after it was gone | 1,200 |
- * | idempotency | key of a caller → operation | 7 days | 150 |
+ * | sandbox:…:history | what happened to one sandbox, the last 100 events | 30 days after the last one | 150 each |
+ * | idempotency | key of a caller → operation, or the refusal it got | 7 days | 300 |
  * | reply | a script's first answer, for a resend by the Redis client | 60 s | 200 |
  * | sandboxes:current, :ended | sandbox ids by creation / by end | with the record | 60 |
+ * | operations:recent | operation ids by creation | 8 days | 60 |
  * | operations:due | operation ids by when rescue is to look | until settled | 60 |
  * | guests:condemned | guest ids by when discard is to look | until gone | 60 |
  * | native | guest id or provider's own id → sandbox id | with the record | 100 |
  * | events | the event log (a stream) | the newest 100,000 | 250 |
  * | vmids | VMID pool of one failure domain | for ever, one item per held id | 100 |
+ * | permits | who holds and who waits for one scarce thing | while held or waited for | 150 |
+ * | capacity | memory reserved per guest of one failure domain | while the guest runs | 80 |
+ * | sandboxes:counts | how many current sandboxes per state and provider | for ever, some dozens | 30 |
+ * | measures | counts and durations behind the metrics | for ever, some hundreds | 60 |
+ * | webhook:outbox | transitions of one sandbox not yet delivered (none without a webhook) | 24 h | 1,500 |
+ * | webhook:due, :tries | per sandbox: when to look, how often it failed | while it has an outbox | 200 |
+ * | webhook:dead, :index | deliveries given up | the newest 1,000 | 2,000 |
+ * | webhook:totals | backlog and counts of deliveries | for ever, one | 100 |
  * | providers, deployment | what workers publish | for ever, a handful | 500 |
  * | access:tokens, :names | digest of a token → who it is, name → digest | until revoked | 250 |
  * | access:session, :code | digest of a cookie or login code → digest of its token | 12 h, 24 h | 150 |
@@ -29,13 +39,24 @@ export interface Keys {
   guest(id: string): string;
   /** Unsettled operations of a subject: a sandbox, or the guest of a `discard`. */
   pending(subjectKey: string): string;
+  /** What happened to a sandbox, oldest first. */
+  history(sandboxId: string): string;
   idempotency(digest: string): string;
   reply(transactionId: string): string;
   /** A guest's or a provider's own id, as callers know it. */
   native(id: string): string;
   vmids(failureDomain: string): VmidKeys;
+  permits(name: string): PermitKeys;
+  /** Memory that our guests are entitled to: guest id → node, VMID, MiB. */
+  capacity(failureDomain: string): string;
+  readonly webhook: WebhookKeys;
   readonly sandboxesCurrent: string;
   readonly sandboxesEnded: string;
+  /** `state|provider` → how many current sandboxes. */
+  readonly sandboxesCounts: string;
+  /** See `core/measures.ts`. */
+  readonly measures: string;
+  readonly operationsRecent: string;
   readonly operationsDue: string;
   readonly guestsCondemned: string;
   readonly events: string;
@@ -58,6 +79,18 @@ export interface AccessKeys {
   count(what: string): string;
 }
 
+export interface WebhookKeys {
+  /** Oldest first. */
+  outbox(sandboxId: string): string;
+  readonly due: string;
+  readonly tries: string;
+  readonly totals: string;
+  readonly dead: string;
+  readonly deadIndex: string;
+  /** Pub/sub channel: ids of sandboxes that got an entry. A hint only. */
+  readonly hints: string;
+}
+
 export interface VmidKeys {
   readonly cursor: string;
   readonly holders: string;
@@ -65,14 +98,31 @@ export interface VmidKeys {
   readonly cooling: string;
 }
 
+export interface PermitKeys {
+  readonly holders: string;
+  readonly waiters: string;
+  readonly seen: string;
+  readonly notes: string;
+}
+
 /** How long settled and ended records stay readable: the life of an idempotency key, so that it can answer. */
 export const RETENTION_MS = 7 * 24 * 60 * 60 * 1000;
 /** Gone guests stay longer: their cost is asked for by month. */
 export const GUEST_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
+/** An operation lives for at most a day, and is kept for RETENTION_MS after. */
+export const OPERATIONS_RECENT_MS = 8 * 24 * 60 * 60 * 1000;
+/** Enough for every sandbox a person asks about; at most some 15 kB each. */
+export const HISTORY_MAX_LENGTH = 100;
+/** An untouched sandbox keeps its state and its cause; only the lines before go. */
+export const HISTORY_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 /** Longer than the Redis client's retries of one command can last. */
 export const REPLY_RETENTION_MS = 60_000;
 /** About 25 MB; a reader that was away longer gets a reset. */
 export const EVENTS_MAX_LENGTH = 100_000;
+/** About 150 MB, which an hour of a dead receiver at ten operations a second fills; more is dropped and counted. */
+export const WEBHOOK_MAX_BACKLOG = 100_000;
+/** What people read and retry; older ones are taken away. */
+export const WEBHOOK_MAX_DEAD = 1_000;
 /** About 2.5 MB, months of a busy team's clicks; older entries belong into whatever collects the logs. */
 export const AUDIT_MAX_LENGTH = 10_000;
 
@@ -84,6 +134,7 @@ export function createKeys(deployment: string): Keys {
     operation: (id) => `${tag}:operation:${id}`,
     guest: (id) => `${tag}:guest:${id}`,
     pending: (subjectKey) => `${subjectKey}:pending`,
+    history: (sandboxId) => `${tag}:sandbox:${sandboxId}:history`,
     idempotency: (digest) => `${tag}:idempotency:${digest}`,
     reply: (transactionId) => `${tag}:reply:${transactionId}`,
     native: (id) => `${tag}:native:${id}`,
@@ -96,8 +147,22 @@ export function createKeys(deployment: string): Keys {
         cooling: `${pool}:cooling`,
       };
     },
+    permits: (name) => {
+      const permit = `${tag}:permits:${name}`;
+      return {
+        holders: `${permit}:holders`,
+        waiters: `${permit}:waiters`,
+        seen: `${permit}:seen`,
+        notes: `${permit}:notes`,
+      };
+    },
+    capacity: (failureDomain) => `${tag}:capacity:${failureDomain}`,
     sandboxesCurrent: `${tag}:sandboxes:current`,
     sandboxesEnded: `${tag}:sandboxes:ended`,
+    sandboxesCounts: `${tag}:sandboxes:counts`,
+    measures: `${tag}:measures`,
+    webhook: createWebhookKeys(`${tag}:webhook`),
+    operationsRecent: `${tag}:operations:recent`,
     operationsDue: `${tag}:operations:due`,
     guestsCondemned: `${tag}:guests:condemned`,
     events: `${tag}:events`,
@@ -106,6 +171,39 @@ export function createKeys(deployment: string): Keys {
     deployment: `${tag}:deployment`,
     access: createAccessKeys(`${tag}:access`),
     audit: `${tag}:audit`,
+  };
+}
+
+/** What `scripts/record-transition.lua` touches, in its order. */
+export function transitionKeys(keys: Keys, sandboxId: string): readonly string[] {
+  const { webhook } = keys;
+  return [
+    keys.sandbox(sandboxId),
+    keys.events,
+    keys.deployment,
+    keys.sandboxesCounts,
+    webhook.outbox(sandboxId),
+    webhook.due,
+    webhook.totals,
+    webhook.hints,
+    keys.history(sandboxId),
+  ];
+}
+
+/** The bounds that the same script keeps, in its order. */
+export function transitionFacts(): readonly number[] {
+  return [EVENTS_MAX_LENGTH, WEBHOOK_MAX_BACKLOG, HISTORY_MAX_LENGTH, HISTORY_RETENTION_MS];
+}
+
+function createWebhookKeys(webhook: string): WebhookKeys {
+  return {
+    outbox: (sandboxId) => `${webhook}:outbox:${sandboxId}`,
+    due: `${webhook}:due`,
+    tries: `${webhook}:tries`,
+    totals: `${webhook}:totals`,
+    dead: `${webhook}:dead`,
+    deadIndex: `${webhook}:dead:index`,
+    hints: `${webhook}:hints`,
   };
 }
 

@@ -5,15 +5,6 @@ import type { Sandbox } from '../core/sandbox.ts';
 import type { Keys } from './keys.ts';
 import { type Fields, parseGuest, parseOperation, parseSandbox } from './records.ts';
 
-/** One page of a listing reads at most this many records in one round trip. */
-export const MAX_PAGE = 200;
-
-export interface SandboxPage {
-  readonly sandboxes: readonly Sandbox[];
-  /** Pass it to get the next page; absent on the last one. */
-  readonly cursor?: string;
-}
-
 export interface Reading {
   sandbox(id: string): Promise<Sandbox | undefined>;
   /** By our id or the provider's own. */
@@ -22,12 +13,6 @@ export interface Reading {
   guest(id: string): Promise<Guest | undefined>;
   /** Unsettled operations of a sandbox, in the order they run. */
   pendingOperations(sandboxId: string): Promise<readonly Operation[]>;
-  /** Newest first. Ended sandboxes are kept apart, so that years of history cost a listing nothing. */
-  listSandboxes(options: {
-    readonly ended?: boolean;
-    readonly limit?: number;
-    readonly cursor?: string;
-  }): Promise<SandboxPage>;
   dueOperations(untilMs: number, limit: number): Promise<readonly string[]>;
   dueCondemnedGuests(untilMs: number, limit: number): Promise<readonly string[]>;
 }
@@ -70,21 +55,6 @@ export function createReading(redis: Redis, keys: Keys): Reading {
         ids.map((id) => keys.operation(id)),
         parseOperation,
       );
-    },
-
-    async listSandboxes({ ended = false, limit = 50, cursor }) {
-      const size = Math.max(1, Math.min(limit, MAX_PAGE));
-      const index = ended ? keys.sandboxesEnded : keys.sandboxesCurrent;
-      const rank = cursor === undefined ? -1 : await redis.zrevrank(index, cursor);
-      // A cursor whose sandbox left the index meanwhile ends the listing: there is nothing older to show.
-      if (rank === null) return { sandboxes: [] };
-      const ids = await redis.zrevrange(index, rank + 1, rank + size);
-      const sandboxes = await records(
-        ids.map((id) => keys.sandbox(id)),
-        parseSandbox,
-      );
-      const last = ids.at(-1);
-      return ids.length < size || last === undefined ? { sandboxes } : { sandboxes, cursor: last };
     },
 
     dueOperations: (untilMs, limit) =>

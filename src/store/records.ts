@@ -43,6 +43,7 @@ export const sources = z.object({
 });
 
 const startRequest = z.object({
+  size: z.object({ vcpus: z.number(), memoryMib: z.number() }).exactOptional(),
   preset: z.string().exactOptional(),
   sources: sources.exactOptional(),
   workloadType: z.enum(WORKLOAD_TYPES).exactOptional(),
@@ -80,6 +81,7 @@ const sandboxSchema = z.object({
   request: json(startRequest),
   createdAtMs: stored,
   updatedAtMs: stored,
+  ttlFromMs: stored.exactOptional(),
   cause: z.string(),
   placement: json(placement).exactOptional(),
   fellBackFrom: json(z.array(provider)).exactOptional(),
@@ -106,6 +108,7 @@ const attemptSchema = z.object({
   failure: failure.exactOptional(),
   guestId: z.string().exactOptional(),
   holdSinceMs: z.number().exactOptional(),
+  holdFor: z.enum(['permit', 'guest']).exactOptional(),
   followedBy: z.string().exactOptional(),
 });
 
@@ -118,6 +121,7 @@ const operationFailure = z.object({
     'sandbox_stuck',
     'sandbox_lost',
     'sandbox_ended',
+    'no_capacity',
     'deadline_exceeded',
     'superseded',
   ]),
@@ -152,6 +156,7 @@ const operationSchema = z.object({
   failure: json(operationFailure).exactOptional(),
   memoryKept: flag.exactOptional(),
   coldBooted: flag.exactOptional(),
+  requestedBy: z.string().exactOptional(),
 });
 
 const marker = z.object({
@@ -171,7 +176,11 @@ const marker = z.object({
   protected: z.boolean().exactOptional(),
 });
 
+const size = z.object({ vcpus: z.number(), memoryMib: z.number() });
+
 const intent = z.object({
+  size: size.exactOptional(),
+  memoryMib: z.number().exactOptional(),
   provider,
   guestId: z.string(),
   failureDomain: z.string(),

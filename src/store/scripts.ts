@@ -2,11 +2,27 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 
-export type ScriptName = 'transact' | 'claim' | 'renew' | 'reserve-vmid' | 'count-in-window';
+export type ScriptName =
+  | 'transact'
+  | 'claim'
+  | 'renew'
+  | 'settle-webhook'
+  | 'reserve-vmid'
+  | 'take-permit'
+  | 'release-permit'
+  | 'reserve-memory'
+  | 'count-in-window';
 
 export interface Scripts {
   /** Runs a script by its digest, and sends its text only when Redis does not have it (after a flush). */
   run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+}
+
+/** A line by itself; what it names is put in its place, so that two scripts can share a function. */
+const INCLUDE = /^-- @include ([a-z-]+)$/gm;
+
+function read(name: string): string {
+  return readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
 }
 
 export function createScripts(redis: Redis): Scripts {
@@ -15,7 +31,7 @@ export function createScripts(redis: Redis): Scripts {
   function load(name: ScriptName) {
     const known = loaded.get(name);
     if (known) return known;
-    const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+    const text = read(name).replace(INCLUDE, (_line, included: string) => read(included));
     const script = { text, digest: createHash('sha1').update(text).digest('hex') };
     loaded.set(name, script);
     return script;

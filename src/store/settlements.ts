@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { isSettled, type Operation } from '../core/operation.ts';
+import { isRedisTrouble } from '../platform/redis-trouble.ts';
 import type { Keys } from './keys.ts';
 import type { Reading } from './reading.ts';
 
@@ -13,13 +14,18 @@ const POLL_MS = 1_000;
 export interface Settlements {
   /**
    * Resolves with the settled operation, or with `undefined` when the time is over; the operation goes on
-   * then. Rejects with the signal's reason on abort.
+   * then. Rejects with the signal's reason on abort. While Redis is away it waits on: the operation was
+   * accepted, and an error would say less than that.
    */
   wait(
     operationId: string,
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<Operation | undefined>;
   close(): Promise<void>;
+}
+
+function unlessMistaken(error: unknown): undefined {
+  if (!isRedisTrouble(error)) throw error;
 }
 
 export function createSettlements(redis: Redis, keys: Keys, reading: Reading): Settlements {
@@ -66,7 +72,7 @@ export function createSettlements(redis: Redis, keys: Keys, reading: Reading): S
         const leftMs = deadlineMs - performance.now();
         // Listening begins before reading, so that a settlement in between is not missed.
         const hint = nextHint(operationId, Math.max(0, Math.min(POLL_MS, leftMs)), signal);
-        const operation = await reading.operation(operationId);
+        const operation = await reading.operation(operationId).catch(unlessMistaken);
         if (operation && isSettled(operation.state)) {
           for (const wake of waiters.get(operationId) ?? []) wake();
           return operation;

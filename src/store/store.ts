@@ -1,15 +1,21 @@
 import type { Redis } from 'ioredis';
 import { type AccessStore, createAccessStore } from './access.ts';
+import { type Adjusting, createAdjusting } from './adjusting.ts';
 import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
 import { type AuditLog, createAuditLog } from './audit.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
+import { createEventLog, type EventLog } from './event-log.ts';
+import { createIdempotencyStore, type IdempotencyStore } from './idempotency.ts';
 import { createKeys, type Keys } from './keys.ts';
+import { createListing, type Listing } from './listing.ts';
+import { createMeasures, type Measures } from './measures.ts';
 import { createReading, type Reading } from './reading.ts';
 import { createScripts, type Scripts } from './scripts.ts';
 import { createSettlements, type Settlements } from './settlements.ts';
 import { createSubmission, type Submission } from './submission.ts';
 import { type BeginTransaction, createTransactions } from './transaction.ts';
+import { createWebhookOutbox, type WebhookOutbox } from './webhook-outbox.ts';
 
 /** Everything that is kept in Redis for one deployment, but for BullMQ's own queues. */
 export interface Store {
@@ -18,13 +24,19 @@ export interface Store {
   readonly scripts: Scripts;
   readonly begin: BeginTransaction;
   readonly reading: Reading;
+  readonly listing: Listing;
   readonly submission: Submission;
+  readonly adjusting: Adjusting;
+  readonly idempotency: IdempotencyStore;
   readonly claims: Claims;
   readonly attempts: AttemptWrites;
   readonly deployment: DeploymentStore;
   readonly settlements: Settlements;
+  readonly events: EventLog;
   readonly access: AccessStore;
   readonly audit: AuditLog;
+  readonly webhook: WebhookOutbox;
+  readonly measures: Measures;
   /** Closes what the store opened itself; the connection it was given stays its owner's. */
   close(): Promise<void>;
 }
@@ -38,19 +50,29 @@ export function createStore(redis: Redis, deployment: string, timing: LeaseTimin
   const begin = createTransactions(keys, scripts);
   const reading = createReading(redis, keys);
   const settlements = createSettlements(redis, keys, reading);
+  const events = createEventLog(redis, keys);
   return {
     redis,
     keys,
     scripts,
     begin,
     reading,
+    listing: createListing(redis, keys),
     submission: createSubmission(begin, keys),
+    adjusting: createAdjusting(begin, keys),
+    idempotency: createIdempotencyStore(redis, begin, keys),
     claims: createClaims({ keys, scripts, reading, begin, timing }),
     attempts: createAttemptWrites(keys),
     deployment: createDeploymentStore(redis, keys),
     settlements,
+    events,
     access: createAccessStore({ redis, keys, scripts, begin }),
     audit: createAuditLog(redis, keys),
-    close: () => settlements.close(),
+    measures: createMeasures(redis, keys),
+    webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),
+    async close() {
+      events.close();
+      await settlements.close();
+    },
   };
 }

@@ -15,7 +15,14 @@ import { isEnded, type Sandbox } from '../core/sandbox.ts';
 import type { StartRequest } from '../core/start-request.ts';
 import { endSandbox } from './ending.ts';
 import { emit } from './events.ts';
-import { type Keys, RETENTION_MS } from './keys.ts';
+import {
+  beginWithKey,
+  type FirstAnswer,
+  type IdempotencyKey,
+  type KnownKey,
+  parseKnownKey,
+} from './idempotency.ts';
+import { type Keys, OPERATIONS_RECENT_MS, RETENTION_MS } from './keys.ts';
 import { SCHEMA_VERSION } from './records.ts';
 import type { BeginTransaction, Transaction } from './transaction.ts';
 
@@ -29,21 +36,15 @@ export interface NewOperation {
   readonly guestId?: string;
   readonly options: OperationOptions;
   readonly route: Route;
+  readonly requestedBy: string;
   readonly createdAtMs: number;
   readonly deadlineAtMs: number;
 }
 
-export interface IdempotencyKey {
-  /** Digest of the caller's scope and key. */
-  readonly digest: string;
-  /** Digest of what was asked; the same key with another body is refused. */
-  readonly bodyDigest: string;
-}
-
 export type SubmissionResult =
   | { readonly result: 'written' }
-  /** The key is known: this operation answers. */
-  | { readonly result: 'replayed'; readonly operationId: string; readonly bodyDigest: string }
+  /** The idempotency key is known: its first answer counts. */
+  | { readonly result: 'replayed'; readonly known: KnownKey }
   /** Something changed since the decision was made: read and decide again. */
   | { readonly result: 'conflict' };
 
@@ -52,7 +53,7 @@ export interface Submission {
     operation: NewOperation,
     request: StartRequest,
     provider: ProviderName,
-    idempotency: IdempotencyKey,
+    idempotency: IdempotencyKey | undefined,
   ): Promise<SubmissionResult>;
   /** `provider`: opens the first attempt there at once, because the operation is first in line. */
   enqueue(
@@ -64,11 +65,11 @@ export interface Submission {
   ): Promise<SubmissionResult>;
   /** Joins an operation that is under way, remembering that this key means it. */
   join(
+    request: NewOperation,
     sandbox: Sandbox,
     operationId: string,
     supersede: readonly Operation[],
     idempotency: IdempotencyKey | undefined,
-    nowMs: number,
   ): Promise<SubmissionResult>;
   /** A `discard` of a condemned guest. A guest has at most one unsettled. */
   discard(
@@ -111,7 +112,7 @@ async function submitStart(
   ...[operation, request, provider, idempotency]: Parameters<Submission['start']>
 ): Promise<SubmissionResult> {
   const sandboxKey = keys.sandbox(operation.sandboxId);
-  const transaction = beginWithKey(begin, keys, idempotency, operation.id).guardAbsent(sandboxKey);
+  const transaction = beginWithKey(begin, keys, idempotency, answered(operation.id)).guardAbsent(sandboxKey);
   transaction.setFields(sandboxKey, {
     id: operation.sandboxId,
     schemaVersion: SCHEMA_VERSION,
@@ -139,7 +140,7 @@ async function enqueue(
   ...[operation, sandbox, supersede, provider, idempotency]: Parameters<Submission['enqueue']>
 ): Promise<SubmissionResult> {
   const sandboxKey = keys.sandbox(sandbox.id);
-  const transaction = beginWithKey(begin, keys, idempotency, operation.id);
+  const transaction = beginWithKey(begin, keys, idempotency, answered(operation.id));
   guardUnchanged(transaction, sandboxKey, sandbox);
   for (const old of supersede) settleOperation(transaction, keys, old, 'superseded', operation.createdAtMs);
   writeOperation(transaction, keys, sandboxKey, operation, provider);
@@ -148,11 +149,14 @@ async function enqueue(
 
 async function join(
   { begin, keys }: Deps,
-  ...[sandbox, operationId, supersede, idempotency, nowMs]: Parameters<Submission['join']>
+  ...[request, sandbox, operationId, supersede, idempotency]: Parameters<Submission['join']>
 ): Promise<SubmissionResult> {
-  const transaction = beginWithKey(begin, keys, idempotency, operationId);
+  const transaction = beginWithKey(begin, keys, idempotency, answered(operationId));
   guardUnchanged(transaction, keys.sandbox(sandbox.id), sandbox);
-  for (const old of supersede) settleOperation(transaction, keys, old, 'superseded', nowMs);
+  for (const old of supersede) {
+    settleOperation(transaction, keys, old, 'superseded', request.createdAtMs);
+  }
+  emitRequested(transaction, keys, { ...request, id: operationId }, true);
   return commit(transaction, idempotency);
 }
 
@@ -216,21 +220,11 @@ async function commit(
   const result = await transaction.commit();
   if (result.ok) return { result: 'written' };
   if (idempotency === undefined || result.guard !== 0) return { result: 'conflict' };
-  const [operationId = '', bodyDigest = ''] = result.actual.split(' ');
-  return { result: 'replayed', operationId, bodyDigest };
+  return { result: 'replayed', known: parseKnownKey(result.actual) };
 }
 
-function beginWithKey(
-  begin: BeginTransaction,
-  keys: Keys,
-  idempotency: IdempotencyKey | undefined,
-  operationId: string,
-): Transaction {
-  const transaction = begin();
-  if (idempotency === undefined) return transaction;
-  const key = keys.idempotency(idempotency.digest);
-  const value = `${operationId} ${idempotency.bodyDigest}`;
-  return transaction.guardAbsent(key).command('SET', key, value, 'PX', RETENTION_MS);
+function answered(operationId: string): FirstAnswer {
+  return { answer: 'operation', operationId };
 }
 
 function guardUnchanged(transaction: Transaction, sandboxKey: string, sandbox: Sandbox): void {
@@ -255,13 +249,27 @@ function writeOperation(
       state: 'queued',
       options: JSON.stringify(operation.options),
       route: JSON.stringify(operation.route),
+      requestedBy: operation.requestedBy,
       createdAtMs,
       deadlineAtMs: operation.deadlineAtMs,
       attempt: 0,
     })
     .command('RPUSH', keys.pending(subjectKey), id)
+    .command('ZADD', keys.operationsRecent, createdAtMs, id)
+    .command('ZREMRANGEBYSCORE', keys.operationsRecent, '-inf', createdAtMs - OPERATIONS_RECENT_MS)
     .command('ZADD', keys.operationsDue, createdAtMs + JOB_EXPECTED_WITHIN_MS, id);
   if (provider) transaction.setFields(keys.operation(id), firstAttempt(provider, createdAtMs));
+  emitRequested(transaction, keys, operation, false);
+}
+
+function emitRequested(
+  transaction: Transaction,
+  keys: Keys,
+  { id, sandboxId, kind, requestedBy, createdAtMs }: NewOperation,
+  joined: boolean,
+): void {
+  const event = { sandboxId, operationId: id, kind, by: requestedBy, joined };
+  emit(transaction, keys, 'operation.requested', createdAtMs, event);
 }
 
 function firstAttempt(provider: ProviderName, nowMs: number) {
@@ -294,5 +302,8 @@ function settleOperation(
     operationId: operation.id,
     kind: operation.kind,
     state,
+    provider: '',
+    lastAttempt: '',
+    durationMs: nowMs - operation.createdAtMs,
   });
 }

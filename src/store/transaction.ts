@@ -17,6 +17,8 @@ export interface Transaction {
   /** Sets the fields that are given; `undefined` leaves a field alone, `null` removes it. */
   setFields(key: string, fields: Readonly<Record<string, Argument | null | undefined>>): Transaction;
   command(name: string, key: string, ...args: readonly Argument[]): Transaction;
+  /** What follows from a change of a sandbox's state; see `scripts/record-transition.lua`. */
+  transition(keys: readonly string[], facts: readonly Argument[]): Transaction;
   commit(): Promise<TransactionResult>;
 }
 
@@ -79,6 +81,10 @@ function beginTransaction(deploymentKeys: Keys, scripts: Scripts): Transaction {
     },
     command(name, key, ...args) {
       commands.push([name, indexOf(key), ...args.map(String)]);
+      return transaction;
+    },
+    transition(transitionKeys, facts) {
+      commands.push(['transition', transitionKeys.map(indexOf), facts.map(String)]);
       return transaction;
     },
     async commit() {

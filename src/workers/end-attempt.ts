@@ -1,7 +1,7 @@
 /** How an attempt without success ends: decided by `decideNextStep`, carried out here. */
 import type { FailureReport } from '../core/failure.ts';
-import { decideNextStep, type NextStep } from '../core/next-step.ts';
-import type { OperationFailure, OperationKind } from '../core/operation.ts';
+import { decideNextStep, holdReasonFor, type NextStep } from '../core/next-step.ts';
+import type { Attempt, HoldReason, OperationFailure, OperationKind } from '../core/operation.ts';
 import type { SandboxState } from '../core/sandbox.ts';
 import type { GuestObservation } from '../providers/provider.ts';
 import { isProviderError } from '../providers/provider-error.ts';
@@ -61,6 +61,21 @@ export async function closeInterrupted(deps: EndDeps, claim: Claim, why: string)
   });
 }
 
+/** Nobody took the attempt before the operation's deadline: whoever waits for it is told so. */
+export async function closeOverdue(deps: EndDeps, claim: Claim): Promise<AttemptResult> {
+  const { attempt, guest } = claim;
+  const sent = guest?.sentAtMs !== undefined;
+  const failure: FailureReport = {
+    kind: 'timed_out',
+    effect: sent ? 'unknown' : 'none',
+    message: `no worker of ${attempt.provider} took it in time`,
+    remediation: `Check that a worker for ${attempt.provider} runs in this deployment.`,
+    provider: attempt.provider,
+  };
+  const step = { step: 'give_up', code: 'deadline_exceeded', condemn: sent } as const;
+  return giveUp(deps, claim, failure, step, undefined);
+}
+
 async function decide(deps: EndDeps, claim: Claim, failure: FailureReport): Promise<NextStep> {
   const { operation, attempt, guest } = claim;
   const tried = new Set(operation.attempts.map(({ provider }) => provider));
@@ -70,12 +85,17 @@ async function decide(deps: EndDeps, claim: Claim, failure: FailureReport): Prom
     triesHere: operation.attempts.filter(({ provider }) => provider === attempt.provider).length,
     remaining: operation.route.candidates.filter((provider) => !tried.has(provider)),
     ...(guest?.sentAtMs === undefined ? {} : { sentAtMs: guest.sentAtMs }),
-    ...(attempt.holdSinceMs === undefined ? {} : { holdSinceMs: attempt.holdSinceMs }),
+    ...holdSince(attempt, holdReasonFor(failure.kind)),
     destroyWaits: operation.kind === 'start' && (await claim.destroyWaits()),
     nowMs: deps.nowMs(),
     deadlineAtMs: operation.deadlineAtMs,
     limits: deps.timing,
   });
+}
+
+/** A hold for another reason began anew. */
+function holdSince({ holdFor, holdSinceMs }: Attempt, reason: HoldReason): { readonly holdSinceMs?: number } {
+  return holdSinceMs === undefined || holdFor !== reason ? {} : { holdSinceMs };
 }
 
 async function carryOn(
@@ -87,8 +107,9 @@ async function carryOn(
   switch (next.step) {
     case 'hold': {
       const nowMs = deps.nowMs();
-      const sinceMs = claim.attempt.holdSinceMs ?? nowMs;
-      await deps.store.attempts.hold(claim, { sinceMs, delayMs: next.delayMs, nowMs });
+      const { delayMs, holdFor } = next;
+      const { holdSinceMs: sinceMs = nowMs } = holdSince(claim.attempt, holdFor);
+      await deps.store.attempts.hold(claim, { sinceMs, holdFor, delayMs, nowMs });
       return { result: 'parked', delayMs: next.delayMs, why: `${failure.message}; looking again` };
     }
     case 'retry':

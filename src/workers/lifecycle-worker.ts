@@ -87,4 +87,6 @@ export async function startLifecycleWorker(
 /** The attempt failed and everything about it is on record: the board shows its message. */
 class AttemptFailedError extends Error {
   override readonly name = 'AttemptFailedError';
+  /** The board prints it: where in our code it was thrown would tell nobody anything. */
+  override readonly stack = `AttemptFailedError: ${this.message}`;
 }

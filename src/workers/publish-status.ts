@@ -1,6 +1,8 @@
 /** Tells producers what this provider can do and how it is; they know providers only from here. */
+import type { CapacityReport } from '../core/capacity-report.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
+import { isProviderError } from '../providers/provider-error.ts';
 import type { Store } from '../store/store.ts';
 
 export interface StatusPublisher {
@@ -27,7 +29,9 @@ export async function startStatusPublisher(deps: {
       closed.signal.throwIfAborted();
       return { healthy: false, detail: `no answer to a probe: ${String(error)}` };
     });
+    const capacity = health.healthy ? await readCapacity(provider, readOnlyCall(signal)) : undefined;
     await store.deployment.publishStatus({
+      ...(capacity ? { capacity } : {}),
       provider: provider.name,
       preservesRam: provider.capabilities.preservesRam,
       failureDomain: provider.failureDomain,
@@ -51,6 +55,16 @@ export async function startStatusPublisher(deps: {
       closed.abort();
     },
   };
+}
+
+/** Missing capacity only leaves a page without its bars: the next round asks again. */
+async function readCapacity(provider: Provider, call: ProviderCall): Promise<CapacityReport | undefined> {
+  try {
+    return await provider.capacity?.(call);
+  } catch (error) {
+    if (isProviderError(error) || call.signal.aborted) return undefined;
+    throw error;
+  }
 }
 
 /** For calls outside a claim, which may change nothing. */

@@ -4,7 +4,7 @@
  * attempt as interrupted and issues the next.
  */
 import { randomUUID } from 'node:crypto';
-import type { OperationKind } from '../core/operation.ts';
+import { isSettled, type Operation, type OperationKind } from '../core/operation.ts';
 import { isProviderError } from '../providers/provider-error.ts';
 import type { AttemptJob } from '../queues/queues.ts';
 import type { Settlement } from '../store/attempt-endings.ts';
@@ -17,6 +17,7 @@ import { discardGuest } from './operations/discard.ts';
 import { pauseSandbox } from './operations/pause.ts';
 import { resumeSandbox } from './operations/resume.ts';
 import { startSandbox } from './operations/start.ts';
+import { withinShare } from './slot-share.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 type Handler = (session: AttemptSession, deps: WorkerDeps) => Promise<Settlement>;
@@ -37,9 +38,18 @@ export async function runAttempt(
 ): Promise<AttemptResult> {
   const operation = await deps.store.reading.operation(job.operationId);
   if (operation === undefined) return { result: 'skipped', why: 'its record is no longer kept' };
+  if (isSettled(operation.state)) return { result: 'skipped', why: 'its operation has settled' };
+  return withinShare(deps, operation, () => runClaimed(deps, operation, job.attempt, signal));
+}
 
+async function runClaimed(
+  deps: WorkerDeps,
+  operation: Operation,
+  attempt: number,
+  signal: AbortSignal,
+): Promise<AttemptResult> {
   const claimedAtMs = performance.now();
-  const claimed = await deps.store.claims.claim(operation, job.attempt, randomUUID());
+  const claimed = await deps.store.claims.claim(operation, attempt, randomUUID());
   if (claimed.status !== 'claimed') return explainNoClaim(claimed);
 
   const session = openSession({ ...deps, timing: deps.timing.lease }, claimed.claim, claimedAtMs, signal);

@@ -5,6 +5,7 @@
 import { Queue, Worker } from 'bullmq';
 import type { EndDeps } from './end-attempt.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
+import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
 
 export const SWEEPS = {
@@ -18,6 +19,11 @@ export const SWEEPS = {
     run: discardCondemned,
     description: 'Removes guests that failed starts left behind.',
   },
+  'repair-webhooks': {
+    everyMs: 5_000,
+    run: repairWebhooks,
+    description: 'Carries on webhook deliveries whose worker stopped.',
+  },
 } as const;
 
 export type SweepName = keyof typeof SWEEPS;
@@ -29,6 +35,12 @@ export interface SweepWorker {
 export interface SweepWorkerOptions {
   /** Shortens the intervals in tests. */
   readonly everyMs?: number;
+  /**
+   * As for attempts: a run whose worker died holds the sweep's only place until its lock ended and a check
+   * saw it, and with BullMQ's defaults that took up to 100 s.
+   */
+  readonly lockMs: number;
+  readonly stalledCheckMs: number;
 }
 
 /** Runs kept on the board; the counts of what they did are in the metrics. */
@@ -46,7 +58,7 @@ export async function startSweepWorker(deps: EndDeps, options: SweepWorkerOption
   };
 }
 
-async function startSweep(deps: EndDeps, { everyMs }: SweepWorkerOptions, name: SweepName) {
+async function startSweep(deps: EndDeps, timing: SweepWorkerOptions, name: SweepName) {
   const sweep = SWEEPS[name];
   const options = { connection: deps.store.redis, prefix: deps.store.keys.tag };
   const queue = new Queue(name, options);
@@ -58,7 +70,13 @@ async function startSweep(deps: EndDeps, { everyMs }: SweepWorkerOptions, name: 
       if (Object.values(done).some((count) => count > 0)) deps.log.info({ sweep: name, ...counts }, 'sweep');
       return counts;
     },
-    { ...options, concurrency: 1 },
+    {
+      ...options,
+      concurrency: 1,
+      lockDuration: timing.lockMs,
+      stalledInterval: timing.stalledCheckMs,
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+    },
   );
   const onError = (error: Error) => deps.log.warn({ sweep: name, err: error }, 'queue connection trouble');
   queue.on('error', onError);
@@ -69,7 +87,7 @@ async function startSweep(deps: EndDeps, { everyMs }: SweepWorkerOptions, name: 
     await queue.setGlobalConcurrency(1);
     await queue.upsertJobScheduler(
       name,
-      { every: everyMs ?? sweep.everyMs },
+      { every: timing.everyMs ?? sweep.everyMs },
       { name, opts: { removeOnComplete: KEPT_RUNS, removeOnFail: KEPT_RUNS } },
     );
   }

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../core/guest.ts';
 import type { NextStepLimits } from '../core/next-step.ts';
+import type { Permits } from '../core/ports.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Queues } from '../queues/queues.ts';
@@ -28,6 +29,9 @@ export interface WorkerDeps {
   readonly waitUntilUsable: WaitUntilUsable;
   readonly deployment: { readonly name: string; readonly installId: string };
   readonly timing: WorkerTiming;
+  readonly permits: Permits;
+  /** Attempts at once on this provider, all workers together. */
+  readonly slots: number;
   readonly log: Logger;
   readonly nowMs: () => number;
   readonly onStep?: StepObserver;

@@ -8,6 +8,7 @@ import { PROVIDER_NAMES } from '../../src/core/provider-name.ts';
 const NOW_MS = 1_000_000;
 const HOLD_MS = 10_000;
 const CLONE_MS = 300_000;
+const PERMIT_MS = 60_000;
 
 function failure(kind: FailureKind, effect: Effect, retryAfterMs?: number): FailureReport {
   return { kind, effect, message: kind, ...(retryAfterMs !== undefined && { retryAfterMs }) };
@@ -21,7 +22,7 @@ function input(change: Partial<NextStepInput> & Pick<NextStepInput, 'failure'>):
     destroyWaits: false,
     nowMs: NOW_MS,
     deadlineAtMs: NOW_MS + 600_000,
-    limits: { unknownHoldMs: HOLD_MS, cloneTimeoutMs: CLONE_MS },
+    limits: { unknownHoldMs: HOLD_MS, cloneTimeoutMs: CLONE_MS, permitWaitMs: PERMIT_MS },
     ...change,
   };
 }
@@ -29,7 +30,8 @@ function input(change: Partial<NextStepInput> & Pick<NextStepInput, 'failure'>):
 const TO_MORPH = { step: 'fall_back', to: 'morph', condemn: false } as const;
 const CONDEMN_TO_MORPH = { ...TO_MORPH, condemn: true } as const;
 const giveUp = (code: string, condemn = false) => ({ step: 'give_up', code, condemn }) as NextStep;
-const hold = (delayMs: number): NextStep => ({ step: 'hold', delayMs });
+const hold = (delayMs: number): NextStep => ({ step: 'hold', delayMs, holdFor: 'guest' });
+const park = (delayMs: number): NextStep => ({ step: 'hold', delayMs, holdFor: 'permit' });
 const retry = (delayMs: number, sameGuest = true): NextStep => ({ step: 'retry', delayMs, sameGuest });
 
 type Row = readonly [string, Partial<NextStepInput> & Pick<NextStepInput, 'failure'>, NextStep];
@@ -102,6 +104,29 @@ describe('a start whose guest may exist', () => {
     ],
     ['a refusal after which nobody knows', { failure: failure('invalid_request', 'unknown') }, hold(1000)],
     ['with a destroy behind it', { failure: unknown, destroyWaits: true }, giveUp('superseded', true)],
+  ])('%s', (_case, change, step) => {
+    expect(decideNextStep(input(change))).toEqual(step);
+  });
+});
+
+describe('an attempt that waits its turn', () => {
+  const waiting = failure('waiting', 'none');
+  it.each<Row>([
+    ['parks at first', { failure: waiting }, park(2000)],
+    ['just before its patience ends', { failure: waiting, holdSinceMs: NOW_MS - PERMIT_MS + 1 }, park(1)],
+    ['exactly when it ends', { failure: waiting, holdSinceMs: NOW_MS - PERMIT_MS }, TO_MORPH],
+    [
+      'exactly when it ends with nobody left',
+      { failure: waiting, holdSinceMs: NOW_MS - PERMIT_MS, remaining: [] },
+      giveUp('no_provider_available'),
+    ],
+    [
+      'a resume, exactly when it ends',
+      { kind: 'resume', failure: waiting, holdSinceMs: NOW_MS - PERMIT_MS },
+      giveUp('no_capacity'),
+    ],
+    ['exactly at the deadline', { failure: waiting, deadlineAtMs: NOW_MS }, giveUp('deadline_exceeded')],
+    ['a start with a destroy behind it', { failure: waiting, destroyWaits: true }, giveUp('superseded')],
   ])('%s', (_case, change, step) => {
     expect(decideNextStep(input(change))).toEqual(step);
   });
@@ -264,7 +289,7 @@ const inputs: fc.Arbitrary<NextStepInput> = fc.record(
     destroyWaits: fc.boolean(),
     nowMs: fc.constant(NOW_MS),
     deadlineAtMs: fc.integer({ min: NOW_MS - 1000, max: NOW_MS + 30_000 }),
-    limits: fc.constant({ unknownHoldMs: HOLD_MS, cloneTimeoutMs: CLONE_MS }),
+    limits: fc.constant({ unknownHoldMs: HOLD_MS, cloneTimeoutMs: CLONE_MS, permitWaitMs: PERMIT_MS }),
   },
   {
     requiredKeys: [
@@ -328,12 +353,13 @@ describe('whatever failed', () => {
     );
   });
 
-  it('only a start changes provider, holds or condemns', () => {
+  it('only a start changes provider, holds for a guest or condemns', () => {
     fc.assert(
       fc.property(inputs, (given) => {
         fc.pre(given.kind !== 'start');
         const next = decideNextStep(given);
-        expect(['retry', 'give_up']).toContain(next.step);
+        expect(next.step).not.toBe('fall_back');
+        if (next.step === 'hold') expect(next.holdFor).toBe('permit');
         if (next.step === 'give_up') expect(next.condemn).toBe(false);
       }),
       MANY,

@@ -30,12 +30,20 @@ export interface Case {
   readonly statuses?: readonly ProviderStatus[];
   readonly sources?: Sources;
   readonly sandboxId?: string;
+  readonly nowMs?: number;
 }
 
 export const ALL = [status('pve-vm'), status('pve-lxc'), status('morph')];
 export const VM_AND_MORPH = [status('pve-vm'), status('morph')];
 
-export function route({ request, policy, statuses = ALL, sources = SOURCES, sandboxId = 'sb-1' }: Case) {
+export function route({
+  request,
+  policy,
+  statuses = ALL,
+  sources = SOURCES,
+  sandboxId = 'sb-1',
+  nowMs = 0,
+}: Case) {
   const input: RouteInput = {
     request: {
       requiresRamSnapshot: false,
@@ -49,6 +57,7 @@ export function route({ request, policy, statuses = ALL, sources = SOURCES, sand
     sandboxId,
     policy: { primary: 'pve-vm', fallbacks: ['morph'], byWorkload: {}, ...policy },
     statuses,
+    nowMs,
   };
   return planRoute(input);
 }

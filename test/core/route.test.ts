@@ -172,6 +172,21 @@ describe('a filter removes a candidate and says why', () => {
   });
 });
 
+describe('workers that were not heard of lately', () => {
+  const statuses = [status('pve-vm', { publishedAtMs: 0 }), status('morph', { publishedAtMs: 60_000 })];
+
+  it('keep their place exactly at the bound', () => {
+    expect(route({ statuses, nowMs: 60_000 })).toEqual({ candidates: ['pve-vm', 'morph'], leftOut: [] });
+  });
+
+  it('move their provider last just after it, with the reason', () => {
+    expect(route({ statuses, nowMs: 60_001 })).toEqual({
+      candidates: ['morph', 'pve-vm'],
+      leftOut: [{ provider: 'pve-vm', reason: 'its workers were last heard of 60 s ago: tried last' }],
+    });
+  });
+});
+
 describe('an open breaker', () => {
   const open = (provider: ProviderName) => status(provider, { breaker: 'open' });
   const reason = 'its breaker is open: tried last';

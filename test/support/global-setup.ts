@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { ensureRedisBinary } from '../../src/platform/redis-binary.ts';
 import { startRedisServer } from '../../src/platform/redis-server.ts';
+import { ensureChromium } from './chromium.ts';
 
-/** One Redis for the whole run, with a data folder that goes with it. */
+/** One Redis for the whole run, with a data folder that goes with it, and a browser where there can be one. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const binary = await ensureRedisBinary({
     path: process.env.PATH ?? '',
@@ -14,6 +15,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const dataDir = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-redis-'));
   const server = await startRedisServer({ binary, dataDir, appendOnly: true });
   project.provide('redisUrl', server.url);
+  const noBrowser = await ensureChromium();
+  if (noBrowser !== undefined) process.stderr.write(`Tests in a browser are skipped: ${noBrowser}\n`);
+  project.provide('hasBrowser', noBrowser === undefined);
   return async () => {
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });

@@ -10,6 +10,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** The one Redis of the whole run, started by `global-setup.ts`. */
     readonly redisUrl: string;
+    /** Whether tests in a real browser can run; see `chromium.ts`. */
+    readonly hasBrowser: boolean;
   }
 }
 
@@ -27,6 +29,10 @@ export interface TestRedis {
   readonly url: string;
   readonly port: number;
   readonly dataDir: string;
+  /** Ends the server and keeps its data, for `comeBack`. */
+  goAway(): Promise<void>;
+  /** The same data at the same port again. */
+  comeBack(): Promise<void>;
   /** Ends the server and removes its folder. */
   stop(): Promise<void>;
 }
@@ -36,11 +42,17 @@ export async function startTestRedis(options: { readonly appendOnly?: boolean } 
   const binary = findRedisBinary(process.env.PATH ?? '');
   if (binary === undefined) throw new Error('no redis-server: the global setup should have installed it');
   const dataDir = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-redis-'));
-  const server = await startRedisServer({ binary, dataDir, appendOnly: options.appendOnly ?? true });
+  const appendOnly = options.appendOnly ?? true;
+  let server = await startRedisServer({ binary, dataDir, appendOnly });
+  const { port } = server;
   return {
     url: server.url,
     port: server.port,
     dataDir,
+    goAway: () => server.stop(),
+    async comeBack() {
+      server = await startRedisServer({ binary, dataDir, appendOnly, port });
+    },
     async stop() {
       await server.stop();
       await rm(dataDir, { recursive: true, force: true });

@@ -24,6 +24,9 @@ export const FAST_RECOVERY: RecoveryTiming = {
 
 export const PRESET = '4vcpu_8gb_32gb';
 
+/** No test meets the capacity of its node by accident. */
+const ROOMY_NODE_MIB = 1024 * 1024;
+
 const LATENCY = {
   pve: { cloneMs: 60, startMs: 60, suspendMs: 80, resumeMs: 50, stopMs: 20, destroyMs: 20, servicesMs: 30 },
   morph: { startMs: 50, pauseMs: 50, resumeMs: 30, servicesMs: 20 },
@@ -37,7 +40,11 @@ export interface TestSystemOptions {
   readonly recovery?: RecoveryTiming;
   readonly latency?: Partial<typeof LATENCY>;
   readonly redisUrl?: string;
+  /** Default: a name of its own. */
+  readonly deployment?: string;
+  readonly nodeMemoryMib?: number;
   readonly onStep?: SystemOptions['onStep'];
+  readonly webhook?: SystemOptions['webhook'];
 }
 
 export interface TestSystem {
@@ -55,11 +62,14 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
   const config = loadConfig({});
   const presets: readonly Preset[] = config.presets;
   const latency = { ...LATENCY, ...test.latency };
-  const simulators = await startLocalSimulators(config, { latency });
+  const simulators = await startLocalSimulators(config, {
+    latency,
+    nodeMemoryMib: test.nodeMemoryMib ?? ROOMY_NODE_MIB,
+  });
   const backends: Backends = simulatedBackends(simulators);
   const options: SystemOptions = {
     redis: { url: test.redisUrl ?? sharedRedisUrl(), durability: 'managed' },
-    deployment: `test-${randomBytes(6).toString('hex')}`,
+    deployment: test.deployment ?? `test-${randomBytes(6).toString('hex')}`,
     backends,
     routing: test.routing ?? { primary: 'pve-vm', fallbacks: ['morph'], byWorkload: {} },
     presets,
@@ -67,6 +77,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     timing: {
       unknownHoldMs: 1_000,
       cloneTimeoutMs: 20_000,
+      permitWaitMs: 20_000,
       usableTimeoutMs: 5_000,
       startDeadlineMs: 60_000,
       ...test.timing,
@@ -75,6 +86,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     recovery: test.recovery ?? FAST_RECOVERY,
     requestTimeoutMs: 2_000,
     ...(test.onStep ? { onStep: test.onStep } : {}),
+    ...(test.webhook ? { webhook: test.webhook } : {}),
   };
   const system = await startSystem({
     ...options,

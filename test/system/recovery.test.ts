@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { startSystem } from '../../src/main/system.ts';
 import { eventually } from '../support/eventually.ts';
 import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
@@ -161,6 +162,19 @@ test('an attempt whose job was never added, or was deleted, is carried on by res
   await worker(system);
   expect(await begun).toMatchObject({ state: 'running' });
   expect(system.vms()).toHaveLength(1);
+});
+
+test('a start that no worker takes fails at its deadline instead of waiting for ever', async () => {
+  const system = await start({ workers: false, timing: { startDeadlineMs: 100 } });
+  const publisher = await worker(system);
+  await publisher.end();
+  const failed = system.producer.start({ preset: PRESET }, { timeoutMs: 25_000 });
+  const sweeper = await startSystem({ ...system.options, roles: ['sweeps'] });
+  try {
+    await expect(failed).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  } finally {
+    await sweeper.close();
+  }
 });
 
 test('a destroy that is asked for in the middle of a start ends with nothing left', async () => {

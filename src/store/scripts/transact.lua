@@ -8,8 +8,11 @@
 --           "field" with the expected value "" also holds when the field is missing;
 --           "first" compares the head of a list, "" meaning an empty one
 -- ARGV[3]   commands, JSON: [[name, key, argument...], ...]
+--           or ["transition", [key...], [fact...]], which is carried out by `record-transition`
 --
 -- Returns JSON: {"ok":true,"replies":[...]} or {"ok":false,"guard":<index from 0>,"actual":"<value found>"}.
+
+-- @include record-transition
 
 local earlier = redis.call('GET', KEYS[1])
 if earlier then return earlier end
@@ -38,8 +41,15 @@ end
 
 local replies = {}
 for index, command in ipairs(cjson.decode(ARGV[3])) do
-  command[2] = KEYS[command[2]]
-  local reply = redis.call(unpack(command))
+  local reply
+  if command[1] == 'transition' then
+    local named = {}
+    for position, key in ipairs(command[2]) do named[position] = KEYS[key] end
+    reply = recordTransition(named, command[3])
+  else
+    command[2] = KEYS[command[2]]
+    reply = redis.call(unpack(command))
+  end
   if type(reply) == 'table' and reply.ok then reply = reply.ok end
   replies[index] = reply
 end

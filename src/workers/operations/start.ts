@@ -51,6 +51,7 @@ async function intendGuest(session: AttemptSession, deps: WorkerDeps, request: S
         sources: request.sources ?? {},
         marker: markerFor(session, deps, guestId, request),
         metadata: request.metadata,
+        ...(request.size ? { size: request.size } : {}),
       },
       session.call,
     ),

@@ -4,13 +4,14 @@
  *
  * Acts only where no lease is held and the attempt's job is not waiting, prioritized, delayed or active in
  * its queue. A job that was never added is added; an attempt that was claimed and abandoned is closed as
- * interrupted, and the next one inherits its intent and looks before it sends.
+ * interrupted, and the next one inherits its intent and looks before it sends. An operation whose deadline
+ * passed while nobody took its job (no worker serves that queue) fails with that truth.
  */
 import { randomUUID } from 'node:crypto';
 import type { JobState } from 'bullmq';
 import { isSettled, type Operation } from '../../core/operation.ts';
 import { subjectKeyOf } from '../../store/claims.ts';
-import { closeInterrupted, type EndDeps } from '../end-attempt.ts';
+import { closeInterrupted, closeOverdue, type EndDeps } from '../end-attempt.ts';
 
 /** Operations looked at in one pass; the rest is due at the next, seconds later. */
 const BATCH = 100;
@@ -18,6 +19,9 @@ const BATCH = 100;
 const LOOK_AGAIN_MS = 5_000;
 /** One that waits behind another is opened when that one settles; this look only heals a crash in between. */
 const LOOK_AGAIN_WAITING_MS = 15_000;
+
+/** An attempt that is about to judge its own deadline is left to do so. */
+const OVERDUE_GRACE_MS = 5_000;
 
 const LIVE_JOB: ReadonlySet<JobState | 'missing'> = new Set([
   'waiting',
@@ -27,11 +31,11 @@ const LIVE_JOB: ReadonlySet<JobState | 'missing'> = new Set([
   'waiting-children',
 ]);
 
-export type RescueCounts = Record<'looked' | 'opened' | 'requeued' | 'interrupted', number>;
+export type RescueCounts = Record<'looked' | 'opened' | 'requeued' | 'interrupted' | 'overdue', number>;
 
 export async function rescueOperations(deps: EndDeps): Promise<RescueCounts> {
   const { store, nowMs } = deps;
-  const counts: RescueCounts = { looked: 0, opened: 0, requeued: 0, interrupted: 0 };
+  const counts: RescueCounts = { looked: 0, opened: 0, requeued: 0, interrupted: 0, overdue: 0 };
   for (const operationId of await store.reading.dueOperations(nowMs(), BATCH)) {
     counts.looked += 1;
     const operation = await store.reading.operation(operationId);
@@ -56,7 +60,8 @@ async function rescue(deps: EndDeps, operation: Operation, counts: RescueCounts)
     return;
   }
   const jobState = await queues.attemptState(operation.id, attempt.number, attempt.provider);
-  if (LIVE_JOB.has(jobState)) return postpone(deps, operation, LOOK_AGAIN_MS);
+  const overdue = deps.nowMs() >= operation.deadlineAtMs + OVERDUE_GRACE_MS && jobState !== 'active';
+  if (LIVE_JOB.has(jobState) && !overdue) return postpone(deps, operation, LOOK_AGAIN_MS);
   if (jobState === 'missing' && attempt.claimedAtMs === undefined) {
     await queues.addAttempt(operation, attempt.number, attempt.provider, 0);
     counts.requeued += 1;
@@ -64,6 +69,11 @@ async function rescue(deps: EndDeps, operation: Operation, counts: RescueCounts)
   }
   const claimed = await store.claims.claim(operation, attempt.number, `rescue ${randomUUID()}`);
   if (claimed.status !== 'claimed') return postpone(deps, operation, LOOK_AGAIN_MS);
+  if (overdue) {
+    await closeOverdue(deps, claimed.claim);
+    counts.overdue += 1;
+    return;
+  }
   await closeInterrupted(deps, claimed.claim, 'its worker stopped in the middle');
   counts.interrupted += 1;
 }

@@ -1,0 +1,114 @@
+import { type Admission, admit } from '../core/admission.ts';
+import { LifecycleError } from '../core/lifecycle-error.ts';
+import type { Operation, OperationKind, OperationOptions } from '../core/operation.ts';
+import { isEnded, type Sandbox } from '../core/sandbox.ts';
+import { createSortableId } from '../platform/ids.ts';
+import type { IdempotencyKey } from '../store/idempotency.ts';
+import type { NewOperation } from '../store/submission.ts';
+import { addFirstJob, advance } from './advance.ts';
+import { answerOnce, checked, keyFor, type SubmitOptions, UNNAMED } from './answer-once.ts';
+import { findSandbox } from './find-sandbox.ts';
+import { replayedOperation } from './replayed-operation.ts';
+import type { SubmitterDeps } from './submitter-deps.ts';
+
+/** Each loss of this race means that somebody else's change was written, so a few tries always suffice. */
+const MAX_CONFLICTS = 20;
+/** Long enough for a big memory image on a slow disk, with retries. */
+const CHANGE_DEADLINE_MS = 15 * 60_000;
+/** A destroy gives up last: what it leaves behind costs money. */
+export const DESTROY_DEADLINE_MS = 24 * 60 * 60_000;
+
+export type ChangeKind = Exclude<OperationKind, 'start' | 'discard'>;
+
+export interface Change {
+  readonly kind: ChangeKind;
+  /** Ours or the provider's. */
+  readonly anyId: string;
+  readonly options: OperationOptions;
+}
+
+export async function submitChange(
+  deps: SubmitterDeps,
+  change: Change,
+  options: SubmitOptions,
+): Promise<Operation> {
+  const key = keyFor(options, change);
+  return answerOnce(
+    deps.store,
+    key,
+    () => decideChange(deps, change, options, key),
+    (known) => replayedOperation(deps.store, known),
+  );
+}
+
+async function decideChange(
+  deps: SubmitterDeps,
+  change: Change,
+  { expectTeamId, requestedBy = UNNAMED }: SubmitOptions,
+  key: IdempotencyKey | undefined,
+): Promise<Operation> {
+  const { store, nowMs } = deps;
+  const { kind } = change;
+  for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts += 1) {
+    const sandbox = await findSandbox(store, change.anyId, expectTeamId);
+    const pending = await store.reading.pendingOperations(sandbox.id);
+    const admission = admit({ state: sandbox.state, pending, request: change });
+    if (admission.verdict === 'refuse') {
+      throw new LifecycleError({
+        code: admission.code,
+        message: `cannot ${kind} ${sandbox.id}: ${admission.message}`,
+        retryable: admission.code === 'too_many_operations',
+        sandboxId: sandbox.id,
+      });
+    }
+    const now = nowMs();
+    const operation: NewOperation = {
+      id: createSortableId('op', now),
+      kind,
+      sandboxId: sandbox.id,
+      options: change.options,
+      route: { candidates: [], leftOut: [] },
+      requestedBy,
+      createdAtMs: now,
+      deadlineAtMs: now + (kind === 'destroy' ? DESTROY_DEADLINE_MS : CHANGE_DEADLINE_MS),
+    };
+    const outcome = await writeChange(deps, { sandbox, pending, admission, operation, key });
+    if (outcome) return outcome;
+  }
+  throw new LifecycleError({
+    code: 'store_unavailable',
+    message: `the record of ${change.anyId} kept changing`,
+    retryable: true,
+  });
+}
+
+interface ChangeWrite {
+  readonly sandbox: Sandbox;
+  readonly pending: readonly Operation[];
+  readonly admission: Exclude<Admission, { verdict: 'refuse' }>;
+  readonly operation: NewOperation;
+  readonly key: IdempotencyKey | undefined;
+}
+
+/** `undefined`: something changed since it was read, decide again. */
+async function writeChange(deps: SubmitterDeps, write: ChangeWrite): Promise<Operation | undefined> {
+  const { store } = deps;
+  const { sandbox, pending, admission, operation, key } = write;
+  const supersededIds = admission.verdict === 'already_done' ? [] : admission.supersede;
+  const superseded = pending.filter(({ id }) => supersededIds.includes(id));
+
+  if (admission.verdict === 'join') {
+    const { operationId } = admission;
+    const result = await store.submission.join(operation, sandbox, operationId, superseded, key);
+    if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));
+    return result.result === 'written' ? store.reading.operation(operationId) : undefined;
+  }
+  const isFirst = superseded.length === pending.length;
+  const provider = isFirst && !isEnded(sandbox.state) ? sandbox.placement?.provider : undefined;
+  const result = await store.submission.enqueue(operation, sandbox, superseded, provider, key);
+  if (result.result === 'conflict') return undefined;
+  if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));
+  if (isFirst && provider === undefined) await advance(deps, operation.id);
+  else if (isFirst) return addFirstJob(deps, operation.id);
+  return store.reading.operation(operation.id);
+}

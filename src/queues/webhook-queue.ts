@@ -1,0 +1,61 @@
+/**
+ * The queue `webhook`: one job per event that has come to the head of its sandbox's outbox. The outbox is the
+ * truth; a job only carries it and shows people what became of it. A job that failed is a dead letter, and its
+ * retry button tries it once more.
+ */
+import { type JobState, Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { WebhookEvent } from '../core/webhook.ts';
+import type { Keys } from '../store/keys.ts';
+
+export const WEBHOOK_QUEUE = 'webhook';
+
+export const webhookJobSchema = z.object({
+  schemaVersion: z.number().max(1, 'written by a newer release: upgrade this worker'),
+  eventId: z.string(),
+  sandboxId: z.string(),
+});
+
+export type WebhookJob = z.output<typeof webhookJobSchema>;
+
+/** Delivered ones are of little interest; dead letters stay for a week, as many as are kept as records. */
+const KEPT_DELIVERED = { count: 500 };
+const KEPT_DEAD = { age: 7 * 24 * 60 * 60, count: 1_000 };
+
+export interface WebhookQueue {
+  readonly queue: Queue<WebhookJob>;
+  /** Adds the job of an event; one that is there already stays as it is. */
+  add(event: WebhookEvent): Promise<void>;
+  state(eventId: string): Promise<JobState | 'missing'>;
+  /** Takes away a job that ended although its event is still in the outbox, so that it can be added anew. */
+  remove(eventId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createWebhookQueue(redis: Redis, keys: Keys): WebhookQueue {
+  const queue = new Queue<WebhookJob>(WEBHOOK_QUEUE, { connection: redis, prefix: keys.tag });
+  // BullMQ passes the connection's errors on; whoever made the connection logs them.
+  queue.on('error', () => undefined);
+  return {
+    queue,
+    async add({ id, sandboxId, sequence, from, to }) {
+      const name = `${sandboxId} #${sequence}: ${from === '' ? to : `${from} → ${to}`}`;
+      const job: WebhookJob = { schemaVersion: 1, eventId: id, sandboxId };
+      await queue.add(name, job, {
+        jobId: id,
+        attempts: 1,
+        removeOnComplete: KEPT_DELIVERED,
+        removeOnFail: KEPT_DEAD,
+      });
+    },
+    async state(eventId) {
+      const state = await queue.getJobState(eventId);
+      return state === 'unknown' ? 'missing' : state;
+    },
+    async remove(eventId) {
+      await queue.remove(eventId);
+    },
+    close: () => queue.close(),
+  };
+}

@@ -1,0 +1,52 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Permits } from '../core/ports.ts';
+import type { Keys } from './keys.ts';
+import type { Scripts } from './scripts.ts';
+
+/** A parked attempt asks again every two seconds; one that has not for five times as long has gone elsewhere. */
+const WAITER_LEFT_AFTER_MS = 10_000;
+
+const grantedSchema = z.tuple([z.literal(1), z.number()]).rest(z.number());
+const refusedSchema = z.tuple([z.literal(0), z.number(), z.number(), z.string(), z.number(), z.string()]);
+
+/** @param wake tells an operation that its turn has come; it may be late or get lost */
+export function createPermits(
+  { redis, keys, scripts }: { readonly redis: Redis; readonly keys: Keys; readonly scripts: Scripts },
+  wake: (operationId: string) => Promise<void>,
+): Permits {
+  const keyList = (name: string) => {
+    const { holders, waiters, seen, notes } = keys.permits(name);
+    return [holders, waiters, seen, notes];
+  };
+
+  const permits: Permits = {
+    async take(holder, alternatives) {
+      const reply = await scripts.run(
+        'take-permit',
+        alternatives.flatMap(({ name }) => keyList(name)),
+        [holder, WAITER_LEFT_AFTER_MS, ...alternatives.map(({ limit }) => limit)],
+      );
+      const nameAt = (index: number) => alternatives[index - 1]?.name ?? '';
+      const granted = grantedSchema.safeParse(reply);
+      if (granted.success) {
+        const [, taken, ...besides] = granted.data;
+        for (const index of besides) await permits.release(holder, nameAt(index));
+        return { granted: true, name: nameAt(taken) };
+      }
+      const [, place, index, oldestHolder, heldForMs, note] = refusedSchema.parse(reply);
+      const oldest = { name: nameAt(index), holder: oldestHolder, heldForMs, ...(note ? { note } : {}) };
+      return { granted: false, place, oldest };
+    },
+
+    async note(holder, name, note) {
+      await redis.hset(keys.permits(name).notes, holder, note);
+    },
+
+    async release(holder, name) {
+      const next = await scripts.run('release-permit', keyList(name), [holder, WAITER_LEFT_AFTER_MS]);
+      if (typeof next === 'string' && next !== '') await wake(next);
+    },
+  };
+  return permits;
+}

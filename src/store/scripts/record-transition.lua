@@ -1,0 +1,58 @@
+-- Included by `transact` and `claim`: everything that follows from a change of a sandbox's state, in the write
+-- that makes it. Raises the sandbox's sequence, writes the event to the log and to the sandbox's history, moves
+-- the sandbox in the counts by state and provider and, while workers announce a webhook, puts an entry into the
+-- sandbox's outbox. The entry holds the record as it is now, so that every try of its delivery says the same.
+--
+-- keys   { sandbox, events, deployment, counts, outbox, due, totals, hints, history }, see `transitionKeys`
+-- facts  { sandbox id, operation id, from, to, at (ms), events kept, most entries of all outboxes,
+--          entries of a history, ms that a history is kept }, see `transitionFacts`
+
+local function recordTransition(keys, facts)
+  local sandbox, events, deployment, counts, outbox, due, totals, hints, history = unpack(keys)
+  local sandboxId, operationId, from, to, atMs = unpack(facts)
+  local eventsKept, backlogKept, historyLength, historyMs = unpack(facts, 6)
+
+  local sequence = redis.call('HINCRBY', sandbox, 'sequence', 1)
+  redis.call('XADD', events, 'MAXLEN', '~', eventsKept, '*', 'type', 'sandbox.changed', 'atMs', atMs,
+    'sandboxId', sandboxId, 'operationId', operationId, 'from', from, 'to', to, 'sequence', sequence)
+  redis.call('RPUSH', history, cjson.encode({
+    type = 'sandbox.changed',
+    atMs = tonumber(atMs),
+    facts = { operationId = operationId, from = from, to = to, sequence = sequence },
+  }))
+  redis.call('LTRIM', history, -tonumber(historyLength), -1)
+  redis.call('PEXPIRE', history, historyMs)
+
+  -- The record says how it is counted, so that each change takes away exactly what was added.
+  local counted = redis.call('HMGET', sandbox, 'countedAs', 'placement')
+  if counted[1] then redis.call('HINCRBY', counts, counted[1], -1) end
+  if to == 'destroyed' or to == 'failed' or to == 'lost' then
+    redis.call('HDEL', sandbox, 'countedAs')
+  else
+    local provider = counted[2] and cjson.decode(counted[2]).provider or 'none'
+    redis.call('HINCRBY', counts, to .. '|' .. provider, 1)
+    redis.call('HSET', sandbox, 'countedAs', to .. '|' .. provider)
+  end
+
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local announced = redis.call('HGET', deployment, 'webhookUntilMs')
+  if not announced or tonumber(announced) < now then return sequence end
+  if tonumber(redis.call('HGET', totals, 'backlog') or '0') >= tonumber(backlogKept) then
+    redis.call('HINCRBY', totals, 'dropped', 1)
+    return sequence
+  end
+  redis.call('RPUSH', outbox, cjson.encode({
+    sequence = sequence,
+    atMs = tostring(atMs),
+    sandboxId = sandboxId,
+    operationId = operationId,
+    from = from,
+    to = to,
+    record = redis.call('HGETALL', sandbox),
+  }))
+  redis.call('ZADD', due, 'NX', now, sandboxId)
+  redis.call('HINCRBY', totals, 'backlog', 1)
+  redis.call('PUBLISH', hints, sandboxId)
+  return sequence
+end
