@@ -1,4 +1,7 @@
-// The Lua scripts are read from beside the compiled store at run time; tsc leaves them behind.
+// Read from beside the compiled code at run time: the Lua scripts of the store, the sheet and the script of the
+// pages. tsc leaves them behind.
 import { cpSync } from 'node:fs';
 
-cpSync('src/store/scripts', 'dist/store/scripts', { recursive: true });
+for (const folder of ['store/scripts', 'dashboard/assets']) {
+  cpSync(`src/${folder}`, `dist/${folder}`, { recursive: true });
+}

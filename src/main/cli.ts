@@ -4,7 +4,9 @@ import { Command } from 'commander';
 import { isLifecycleError } from '../core/lifecycle-error.ts';
 import { isConfigError } from '../platform/config-error.ts';
 import { demo } from './demo.ts';
+import { doctor } from './doctor.ts';
 import { serve } from './serve.ts';
+import { addTokenCommands } from './token.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_BAD_CONFIGURATION = 2;
@@ -23,6 +25,17 @@ program
   .description('walks through the main job on simulators, then stays up')
   .option('--exit', 'end after the walk', false)
   .action(({ exit }: { exit: boolean }) => demo({ exit, environment: process.env }));
+
+program
+  .command('doctor')
+  .description(
+    'whether the providers are fit: privileges, templates, storages, room; with the commands to mend it',
+  )
+  .action(async () => {
+    if (!(await doctor(process.env))) process.exitCode = EXIT_FAILED;
+  });
+
+addTokenCommands(program, process.env);
 
 try {
   await program.parseAsync();

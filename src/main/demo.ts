@@ -5,8 +5,9 @@ import type { OperationView, SandboxView } from '../core/views.ts';
 import { loadConfig } from '../platform/config.ts';
 import { createLogger } from '../platform/log.ts';
 import { createProducer, type RedisProducer } from '../producers/redis-producer.ts';
+import { startHttp } from './http.ts';
 import { startLocalParts } from './local.ts';
-import { startPages, systemOptions, untilStopSignal } from './serve.ts';
+import { systemOptions, untilStopSignal } from './serve.ts';
 import { startSystem } from './system.ts';
 
 export interface DemoOptions {
@@ -27,17 +28,19 @@ export async function demo({ exit, environment }: DemoOptions): Promise<void> {
 
   console.log('cmux-lifecycle demo: a real Redis and real workers; Proxmox VE and Morph are SIMULATED.\n');
   const local = await startLocalParts(config, dataDir, { fresh: true });
+  const log = createLogger(config.logLevel);
   const system = await startSystem({
-    ...systemOptions(config, createLogger(config.logLevel)),
+    ...systemOptions(config, log),
     redis: { url: local.redisUrl, durability: 'aof' },
     backends: local.backends,
   });
-  const server = await startPages(system, config);
+  const server = await startHttp(system, config, log);
   try {
     const producer = createProducer(system.store, system.submitter);
     await Promise.race([walk(producer, local.simulators.pve.setDown), stopRequested]);
     if (exit) return;
-    console.log(`\nThe board with every attempt: ${server.url}/queues`);
+    console.log(`\nThe fleet: ${server.url}   The board with every attempt: ${server.url}/queues`);
+    console.log('Access is open to every user and program of this machine: there is no token.');
     console.log('Everything stays up until Ctrl-C.');
     await stopRequested;
   } finally {

@@ -1,13 +1,13 @@
 /** `cmux-lifecycle serve`: workers, sweeps and pages in one process, from the environment. */
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { startHttpServer } from '../dashboard/http-server.ts';
 import { type Config, loadConfig } from '../platform/config.ts';
 import { ConfigError } from '../platform/config-error.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { type Backends, realBackends } from './backends.ts';
+import { describeAccess, startHttp } from './http.ts';
 import { startLocalParts } from './local.ts';
-import { type System, type SystemOptions, startSystem } from './system.ts';
+import { type SystemOptions, startSystem } from './system.ts';
 
 export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   const config = loadConfig(environment);
@@ -19,12 +19,15 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   try {
     const system = await startSystem({ ...systemOptions(config, log), ...surroundings });
     try {
-      const server = await startPages(system, config);
+      const server = await startHttp(system, config, log);
       console.log(`cmux-lifecycle serves deployment "${config.deployment}"`);
+      console.log(`  fleet     ${server.url}`);
       console.log(`  board     ${server.url}/queues`);
+      console.log(`  api       ${server.url}/v1  (${server.url}/openapi.json)`);
+      for (const line of describeAccess(server, config)) console.log(`  ${line}`);
       for (const line of describeBackends(surroundings.backends)) console.log(`  ${line}`);
       if (config.mode === 'local')
-        console.log(`  producer  REDIS_URL=${surroundings.redis.url} DEPLOYMENT=local`);
+        console.log(`  producer  REDIS_URL=${surroundings.redis.url} DEPLOYMENT=${config.deployment}`);
       console.log('Stop with Ctrl-C.');
       await stopRequested;
       log.info('draining');
@@ -39,17 +42,17 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
 
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
-  const { deployment, routing, presets, servicePorts, concurrency, timing } = config;
-  return { deployment, routing, presets, concurrency, timing, log, ...(servicePorts && { servicePorts }) };
-}
-
-/** The pages over the queues of the providers that this deployment has enabled. */
-export function startPages({ store, queues }: System, config: Config) {
-  const shown = [...queues.byProvider].filter(([provider]) => config.enabledProviders.includes(provider));
-  return startHttpServer(
-    { store, queues: new Map(shown) },
-    { ...config.http, deployment: config.deployment, simulated: config.mode === 'local' },
-  );
+  const { deployment, routing, presets, servicePorts, concurrency, timing, webhook } = config;
+  return {
+    deployment,
+    routing,
+    presets,
+    concurrency,
+    timing,
+    log,
+    ...(servicePorts && { servicePorts }),
+    ...(webhook && { webhook }),
+  };
 }
 
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
@@ -89,7 +92,7 @@ async function prepareSurroundings(config: Config): Promise<Surroundings> {
 function describeBackends({ pve, morph }: Backends): readonly string[] {
   const label = (simulated: boolean) => (simulated ? ' (simulated: no real machine)' : '');
   return [
-    ...(pve ? [`pve-vm    ${pve.apiUrl}${label(pve.simulated)}`] : []),
+    ...(pve ? pve.kinds.map((kind) => `${kind.padEnd(10)}${pve.apiUrl}${label(pve.simulated)}`) : []),
     ...(morph ? [`morph     ${morph.apiBaseUrl}${label(morph.simulated)}`] : []),
   ];
 }

@@ -1,0 +1,92 @@
+/** What the fleet page shows, as plain data: five answers and their age. */
+import type { CapacityReport } from '../../core/capacity-report.ts';
+import type { ProviderName } from '../../core/provider-name.ts';
+import type { SandboxState } from '../../core/sandbox.ts';
+import type { QueueCounts, SandboxView } from '../../core/views.ts';
+
+export interface FleetView {
+  readonly deployment: string;
+  readonly simulated: boolean;
+  /** When it was read; ages on the page count from here. Unix time, ms. */
+  readonly atMs: number;
+  readonly needs: readonly Need[];
+  readonly sandboxes: SandboxTable;
+  readonly fallbacks: { readonly shown: readonly Fallback[]; readonly total: number };
+  readonly providers: readonly ProviderCard[];
+  readonly waiting: { readonly shown: readonly WaitingOperation[]; readonly more: boolean };
+  readonly sweeps: readonly Sweep[];
+}
+
+/** Something that goes on only when a person does something. */
+export interface Need {
+  readonly kind: 'stuck' | 'failed' | 'provider' | 'unowned' | 'webhook';
+  readonly title: string;
+  /** Why, in one sentence. */
+  readonly detail: string;
+  /** What to do: a sentence, or the exact command. */
+  readonly remediation?: string;
+  readonly sandboxId?: string;
+  readonly sinceMs: number;
+}
+
+export interface SandboxTable {
+  readonly rows: readonly SandboxView[];
+  /** How many there are in each state, whatever the filter. */
+  readonly counts: Readonly<Partial<Record<SandboxState, number>>>;
+  readonly total: number;
+  /** Only the newest were read; the API lists the rest. */
+  readonly truncated: boolean;
+  readonly filter: FleetFilter;
+  readonly pages: number;
+}
+
+export interface FleetFilter {
+  readonly state?: SandboxState;
+  /** From 1. */
+  readonly page: number;
+}
+
+/** A sandbox that is not where sandboxes are meant to be, with what kept each provider before from it. */
+export interface Fallback {
+  readonly sandboxId: string;
+  readonly provider: ProviderName;
+  readonly sinceMs: number;
+  readonly reasons: readonly {
+    readonly provider: ProviderName;
+    /** The attempt's number; absent when the provider was left out without one. */
+    readonly attempt?: number;
+    readonly message: string;
+    readonly remediation?: string;
+  }[];
+}
+
+export interface ProviderCard {
+  readonly name: ProviderName;
+  /** Providers of one domain share their machines, and so their capacity. */
+  readonly failureDomain: string;
+  readonly simulated: boolean;
+  readonly healthy: boolean;
+  readonly detail: string;
+  readonly breaker: 'closed' | 'open';
+  readonly overCapacity?: string;
+  readonly publishedAtMs: number;
+  readonly capacity?: CapacityReport;
+  readonly queue: QueueCounts;
+}
+
+export interface WaitingOperation {
+  readonly id: string;
+  readonly kind: string;
+  readonly sandboxId: string;
+  readonly state: string;
+  readonly provider?: ProviderName;
+  readonly createdAtMs: number;
+}
+
+export interface Sweep {
+  readonly name: string;
+  readonly description: string;
+  readonly everyMs: number;
+  /** Absent when no schedule is there, which means that nobody runs it. */
+  readonly nextAtMs?: number;
+}
