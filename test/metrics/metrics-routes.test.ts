@@ -1,0 +1,206 @@
+import { spawnSync } from 'node:child_process';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { LifecycleEventName, LifecycleEvents } from '../../src/core/events.ts';
+import type { Operation } from '../../src/core/operation.ts';
+import { createMetricsRoutes } from '../../src/dashboard/metrics/metrics-routes.ts';
+import { connectRedis } from '../../src/platform/redis.ts';
+import { createQueues, type Queues } from '../../src/queues/queues.ts';
+import { emit } from '../../src/store/events.ts';
+import { createStore, type Store } from '../../src/store/store.ts';
+import { log } from '../support/log.ts';
+import { startTestRedis } from '../support/redis.ts';
+import { startBench, type WebhookBench } from '../support/webhook.ts';
+
+let bench: WebhookBench;
+let queues: Queues;
+
+beforeEach(async () => {
+  bench = await startBench();
+  queues = createQueues(bench.store.redis, bench.store.keys);
+});
+afterEach(async () => {
+  await queues.close();
+  await bench.close();
+});
+
+/** A process of its own that was started just now: nothing is remembered from scrape to scrape. */
+async function scrape(store: Store = bench.store, from: Queues = queues): Promise<string> {
+  const routes = createMetricsRoutes({ store, queues: from, log, nowMs: Date.now });
+  const response = await routes.request('/metrics');
+  expect(response.status).toBe(200);
+  expect(response.headers.get('content-type')).toContain('text/plain');
+  return response.text();
+}
+
+/** The value of a series, with its labels as text; `undefined` when it is not there. */
+function valueIn(text: string, series: string): number | undefined {
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length + 1));
+}
+
+async function happen<N extends LifecycleEventName>(name: N, event: LifecycleEvents[N]): Promise<void> {
+  const transaction = bench.store.begin();
+  emit(transaction, bench.store.keys, name, Date.now(), event);
+  await transaction.commit();
+}
+
+const ids = { sandboxId: 'sbx-1', operationId: 'op-1' };
+const settled = (kind: 'start' | 'pause', provider: 'pve-vm' | 'morph', durationMs: number) =>
+  happen('operation.settled', {
+    ...ids,
+    kind,
+    state: 'succeeded',
+    provider,
+    lastAttempt: 'succeeded',
+    durationMs,
+  });
+const failedOnProxmox = () =>
+  happen('attempt.failed', {
+    ...ids,
+    attempt: 1,
+    provider: 'pve-vm',
+    outcome: 'failed',
+    kind: 'unreachable',
+    message: 'connect ECONNREFUSED "10.0.0.7"\n',
+    followedBy: 'attempt 2 on morph',
+  });
+
+test('after a known history the values are right, whichever process is asked', async () => {
+  await settled('start', 'pve-vm', 4_000);
+  await settled('start', 'pve-vm', 6_500);
+  await failedOnProxmox();
+  await settled('start', 'morph', 1_000);
+  await settled('pause', 'pve-vm', 7_000);
+  const running = await bench.create();
+  await bench.move(running, 'requested', 'starting');
+  const ended = await bench.create();
+  await bench.move(ended, 'requested', 'failed');
+  await bench.create();
+
+  for (const text of [await scrape(), await scrape()]) {
+    const duration = (part: string, le = '') =>
+      valueIn(text, `lifecycle_operation_duration_seconds_${part}{kind="start",provider="pve-vm"${le}}`);
+    expect(duration('count')).toBe(2);
+    expect(duration('sum')).toBe(10.5);
+    expect(duration('bucket', ',le="3"')).toBe(0);
+    expect(duration('bucket', ',le="5"')).toBe(1);
+    expect(duration('bucket', ',le="7.5"')).toBe(2);
+    expect(duration('bucket', ',le="+Inf"')).toBe(2);
+    const attempts = (provider: string, outcome: string, kind: string) =>
+      valueIn(
+        text,
+        `lifecycle_attempts_total{provider="${provider}",outcome="${outcome}",failure_kind="${kind}"}`,
+      );
+    expect(attempts('pve-vm', 'succeeded', 'none')).toBe(3);
+    expect(attempts('pve-vm', 'failed', 'unreachable')).toBe(1);
+    expect(attempts('morph', 'succeeded', 'none')).toBe(1);
+    expect(valueIn(text, 'lifecycle_operations_total{kind="start",outcome="succeeded"}')).toBe(3);
+    expect(valueIn(text, 'lifecycle_sandboxes{state="starting",provider="none"}')).toBe(1);
+    expect(valueIn(text, 'lifecycle_sandboxes{state="requested",provider="none"}')).toBe(1);
+    expect(text).not.toContain('state="failed",provider="none"}');
+    expect(valueIn(text, 'lifecycle_store_up')).toBe(1);
+    expect(text).not.toContain('sbx-');
+    expect(text).not.toContain('ECONNREFUSED');
+  }
+});
+
+test('a running sandbox is counted with the provider it is on', async () => {
+  const id = await bench.create();
+  const placement = {
+    provider: 'morph',
+    guestId: 'g',
+    nativeId: 'n',
+    hostname: 'h',
+    endpoints: [],
+    simulated: true,
+  };
+  await bench.store.redis.hset(bench.store.keys.sandbox(id), 'placement', JSON.stringify(placement));
+  await bench.move(id, 'starting', 'running');
+  expect(valueIn(await scrape(), 'lifecycle_sandboxes{state="running",provider="morph"}')).toBe(1);
+  await bench.move(id, 'running', 'paused');
+  const text = await scrape();
+  expect(valueIn(text, 'lifecycle_sandboxes{state="running",provider="morph"}')).toBe(0);
+  expect(valueIn(text, 'lifecycle_sandboxes{state="paused",provider="morph"}')).toBe(1);
+});
+
+test('queues, providers, capacity and the webhook are shown as they are', async () => {
+  const operation = (kind: Operation['kind'], id: string) => ({ id, kind, sandboxId: 'sbx-1' }) as Operation;
+  await queues.addAttempt(operation('pause', 'op-old'), 1, 'pve-vm', 0);
+  const old = await queues.byProvider.get('pve-vm')?.getJob('op-old-a1');
+  const jobKey = `${bench.store.keys.tag}:sandbox-pve-vm:${old?.id}`;
+  await bench.store.redis.hset(jobKey, 'timestamp', Date.now() - 90_000);
+  await queues.addAttempt(operation('resume', 'op-new'), 1, 'pve-vm', 0);
+  await queues.addAttempt(operation('resume', 'op-later'), 1, 'pve-vm', 60_000);
+  const common = {
+    preservesRam: true,
+    failureDomain: 'x',
+    simulated: true,
+    detail: '',
+    publishedAtMs: Date.now(),
+  };
+  await bench.store.deployment.publishSettings({
+    routing: { primary: 'pve-vm', fallbacks: [], byWorkload: {} },
+    presets: [],
+    startDeadlineMs: 1,
+  });
+  await bench.store.deployment.publishStatus({
+    ...common,
+    provider: 'pve-vm',
+    healthy: false,
+    breaker: 'open',
+    overCapacity: 'pve1 is full',
+    capacity: {
+      nodes: [
+        { node: 'pve1', online: true, cordoned: false, memoryMib: 1_024, usedMib: 512, reservedMib: 128 },
+      ],
+      storages: [{ node: 'pve1', storage: 'local "lvm"', totalMib: 10, usedMib: 4 }],
+    },
+  });
+  await bench.store.webhook.announce(Date.now() + 60_000);
+  await bench.create();
+
+  const text = await scrape();
+  expect(valueIn(text, 'lifecycle_queue_jobs{provider="pve-vm",state="waiting"}')).toBe(2);
+  expect(valueIn(text, 'lifecycle_queue_jobs{provider="pve-vm",state="delayed"}')).toBe(1);
+  expect(valueIn(text, 'lifecycle_queue_oldest_waiting_seconds{provider="pve-vm"}')).toBeCloseTo(90, -1);
+  expect(valueIn(text, 'lifecycle_queue_oldest_waiting_seconds{provider="morph"}')).toBe(0);
+  expect(valueIn(text, 'lifecycle_provider_healthy{provider="pve-vm"}')).toBe(0);
+  expect(valueIn(text, 'lifecycle_provider_breaker_open{provider="pve-vm"}')).toBe(1);
+  expect(valueIn(text, 'lifecycle_provider_full{provider="pve-vm"}')).toBe(1);
+  const node = (what: string) =>
+    valueIn(text, `lifecycle_node_memory_bytes{provider="pve-vm",node="pve1",what="${what}"}`);
+  expect([node('total'), node('used'), node('reserved')]).toEqual([1_073_741_824, 536_870_912, 134_217_728]);
+  const storage =
+    'lifecycle_storage_bytes{provider="pve-vm",node="pve1",storage="local \\"lvm\\"",what="used"}';
+  expect(valueIn(text, storage)).toBe(4_194_304);
+  expect(valueIn(text, 'lifecycle_webhook_backlog')).toBe(1);
+  expect(valueIn(text, 'lifecycle_webhook_events_total{outcome="delivered"}')).toBe(0);
+});
+
+test('while Redis is away /metrics says so in time, and leaves out what it does not know', async () => {
+  const server = await startTestRedis();
+  const redis = await connectRedis(server.url, { role: 'worker' });
+  const store = createStore(redis, 'test');
+  const away = createQueues(redis, store.keys);
+  try {
+    await Promise.all([...away.byProvider.values()].map((queue) => queue.waitUntilReady()));
+    await away.webhook.queue.waitUntilReady();
+    await server.stop();
+    const text = await scrape(store, away);
+    expect(valueIn(text, 'lifecycle_store_up')).toBe(0);
+    expect(text).not.toContain('lifecycle_queue_jobs{');
+    expect(valueIn(text, 'process_start_time_seconds')).toBeGreaterThan(0);
+  } finally {
+    redis.disconnect();
+    await away.close().catch(() => undefined);
+  }
+});
+
+test('promtool of a real Prometheus accepts the text', async (context) => {
+  await settled('start', 'pve-vm', 4_000);
+  await failedOnProxmox();
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: await scrape(), encoding: 'utf8' });
+  if (checked.error) context.skip('promtool is not installed: apt-get install prometheus');
+  expect(checked.stderr + checked.stdout).toBe('');
+  expect(checked.status).toBe(0);
+});
