@@ -137,6 +137,14 @@ module.exports = {
       to: { path: '^(node:)?process$', dependencyTypes: ['core'] },
     },
     {
+      name: 'fetch-client-runs-anywhere',
+      comment:
+        'the fetch client runs where there is no Node and no package: it imports core and its own transport only.',
+      severity: 'error',
+      from: { path: '^src/producers/fetch-' },
+      to: { pathNot: '^src/(core/|producers/fetch-)' },
+    },
+    {
       name: 'no-circular',
       comment: 'move what both files need into a third one.',
       severity: 'error',

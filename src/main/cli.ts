@@ -5,6 +5,7 @@ import { isLifecycleError } from '../core/lifecycle-error.ts';
 import { isConfigError } from '../platform/config-error.ts';
 import { demo } from './demo.ts';
 import { doctor } from './doctor.ts';
+import { selftest } from './selftest.ts';
 import { serve } from './serve.ts';
 import { addTokenCommands } from './token.ts';
 
@@ -33,6 +34,14 @@ program
   )
   .action(async () => {
     if (!(await doctor(process.env))) process.exitCode = EXIT_FAILED;
+  });
+
+program
+  .command('selftest')
+  .argument('<provider>', 'pve-vm, pve-lxc or morph')
+  .description('one sandbox from its start to its end, as configured, and what of our assumptions held')
+  .action(async (provider: string) => {
+    if (!(await selftest(provider, process.env))) process.exitCode = EXIT_FAILED;
   });
 
 addTokenCommands(program, process.env);

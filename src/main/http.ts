@@ -59,7 +59,7 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
     ...(config.webhook && { webhookQueue: queues.webhook.queue }),
   };
   app.route(BOARD_PATH, createBoard(shown, board));
-  app.route('/', createApi({ service, events: store.events, log }));
+  app.route('/', createApi({ service, events: store.events, webhook: store.webhook, log }));
   app.onError((error, context) => answerError(context, error, log));
   app.notFound((context) =>
     context.json({ code: 'not_found', message: 'there is nothing here', retryable: false }, 404),

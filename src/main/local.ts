@@ -36,7 +36,7 @@ export async function startLocalParts(
     return {
       redisUrl: redis.url,
       simulators,
-      backends: simulatedBackends(simulators),
+      backends: simulatedBackends(simulators, config.enabledProviders),
       async close() {
         await simulators.close();
         await redis.stop();

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { ProviderName, ProxmoxPreference } from '../core/provider-name.ts';
+import type { MemoryReserves } from '../core/placement.ts';
+import { normaliseProviderName, type ProviderName, type ProxmoxPreference } from '../core/provider-name.ts';
 import type { Problems } from './config-problems.ts';
 import type { Environment, Setting } from './config-schema.ts';
 
@@ -7,7 +8,14 @@ export interface PveConfig {
   readonly apiUrl: string;
   /** `user@realm!name=secret`. Secret. */
   readonly apiToken: string;
-  readonly nodes: readonly [string, ...string[]];
+  /** Absent: every node of the cluster. */
+  readonly nodes?: readonly string[];
+  readonly cordonedNodes: readonly string[];
+  readonly reserves: MemoryReserves;
+  /** Whether containers get a token for cmux's exec daemon. */
+  readonly execToken: boolean;
+  /** Cloud-init of VMs, by Proxmox's own names. */
+  readonly cloudInit?: Readonly<Record<string, string>>;
   readonly publicDomain?: string;
   readonly tls: {
     readonly verify: boolean;
@@ -29,9 +37,6 @@ export interface MorphConfig {
 export const PVE_CREDENTIALS = ['PVE_API_URL', 'PVE_API_TOKEN'] as const satisfies readonly Setting[];
 export const CREDENTIALS = [...PVE_CREDENTIALS, 'MORPH_API_KEY'] as const satisfies readonly Setting[];
 
-export const NO_LXC_DRIVER = 'this version has no driver for containers (pve-lxc) yet';
-export const USE_VMS = 'use pve-vm: full VMs, which keep their memory through a pause';
-
 /** How `proxmox` is to be read. The four PROXMOX_ settings may not contradict one another. */
 export function readProxmoxPreference(env: Environment, problems: Problems): ProxmoxPreference {
   const { PROXMOX_USE_KVM: useKvm, PROXMOX_KVM_ENABLED: kvmEnabled, PROXMOX_LXC_ENABLED: lxcEnabled } = env;
@@ -47,12 +52,9 @@ export function readProxmoxPreference(env: Environment, problems: Problems): Pro
   if (kvmEnabled === false && defaultKind === 'vm') {
     contradict('PROXMOX_DEFAULT', 'PROXMOX_KVM_ENABLED=false');
   }
-  const wantsLxc = { PROXMOX_LXC_ENABLED: lxcEnabled === true, PROXMOX_DEFAULT: defaultKind === 'lxc' };
-  for (const [setting, wanted] of Object.entries(wantsLxc)) {
-    if (wanted) problems.add(setting as Setting, NO_LXC_DRIVER, `unset ${setting}, and ${USE_VMS}`);
-  }
-  if (useKvm === false && defaultKind !== 'vm') {
-    problems.add('PROXMOX_USE_KVM', NO_LXC_DRIVER, `unset PROXMOX_USE_KVM, and ${USE_VMS}`);
+  if (lxcEnabled === false && useKvm === false) contradict('PROXMOX_USE_KVM', 'PROXMOX_LXC_ENABLED=false');
+  if (lxcEnabled === false && defaultKind === 'lxc') {
+    contradict('PROXMOX_DEFAULT', 'PROXMOX_LXC_ENABLED=false');
   }
   return { ...(useKvm !== undefined && { useKvm }), ...(defaultKind && { defaultKind }) };
 }
@@ -60,12 +62,37 @@ export function readProxmoxPreference(env: Environment, problems: Problems): Pro
 /** The providers this process has credentials for; local mode simulates all of them. */
 export function enabledProviders(
   env: Environment,
+  preference: ProxmoxPreference,
   given: (setting: Setting) => boolean,
   local: boolean,
 ): readonly ProviderName[] {
-  const vm = env.PROXMOX_KVM_ENABLED !== false && (local || PVE_CREDENTIALS.some(given));
-  const morph = local || given('MORPH_API_KEY');
-  return [...(vm ? (['pve-vm'] as const) : []), ...(morph ? (['morph'] as const) : [])];
+  const proxmox = local || PVE_CREDENTIALS.some(given);
+  const enabled = {
+    'pve-vm': proxmox && env.PROXMOX_KVM_ENABLED !== false,
+    'pve-lxc': proxmox && (env.PROXMOX_LXC_ENABLED ?? (local || wantsContainers(env, preference))),
+    morph: local || given('MORPH_API_KEY'),
+  } satisfies Record<ProviderName, boolean>;
+  return (['pve-vm', 'pve-lxc', 'morph'] as const).filter((provider) => enabled[provider]);
+}
+
+/**
+ * Containers are on where they are asked for. Always on, every short task of an installation that has templates of
+ * VMs alone would be led to a provider that cannot serve it.
+ */
+function wantsContainers(env: Environment, preference: ProxmoxPreference): boolean {
+  if (preference.useKvm === false || preference.defaultKind === 'lxc') return true;
+  const names = [
+    env.SANDBOX_PROVIDER,
+    env.SANDBOX_PRIMARY_PROVIDER,
+    ...(env.SANDBOX_FALLBACK_PROVIDERS ?? []),
+    env.SANDBOX_ROUTE_DEV,
+    env.SANDBOX_ROUTE_PROD,
+    env.SANDBOX_ROUTE_EPHEMERAL,
+    env.SANDBOX_ROUTE_QUICK_TASK,
+    env.SANDBOX_ROUTE_LONG_RUNNING,
+    ...(env.SANDBOX_ROLLOUT ?? []).map(({ name }) => name),
+  ];
+  return names.some((name) => name !== undefined && normaliseProviderName(name, preference) === 'pve-lxc');
 }
 
 /** Everything a Proxmox driver needs, `undefined` when Proxmox is not wanted or something is missing. */
@@ -76,21 +103,42 @@ export function readPve(
 ): PveConfig | undefined {
   if (!PVE_CREDENTIALS.some(given)) return undefined;
   const { PVE_API_URL: apiUrl, PVE_API_TOKEN: apiToken, PVE_PUBLIC_DOMAIN: publicDomain } = env;
-  const [firstNode, ...otherNodes] = env.PVE_NODE ?? [];
-  for (const setting of [...PVE_CREDENTIALS, 'PVE_NODE'] as const) {
-    const missing = setting === 'PVE_NODE' ? firstNode === undefined : !given(setting);
-    if (missing) problems.add(setting, 'it is missing, and Proxmox cannot be used without it');
+  for (const setting of PVE_CREDENTIALS) {
+    if (!given(setting)) problems.add(setting, 'it is missing, and Proxmox cannot be used without it');
   }
+  const nodes = readNodes(env, problems);
   const tls = readTls(env, problems);
-  if (apiUrl === undefined || apiToken === undefined || firstNode === undefined) return undefined;
+  if (apiUrl === undefined || apiToken === undefined) return undefined;
   return {
     apiUrl,
     apiToken,
-    nodes: [firstNode, ...otherNodes],
+    ...(nodes && { nodes }),
+    cordonedNodes: env.PVE_CORDONED_NODES,
+    reserves: { hostMib: env.PVE_HOST_RESERVE_MIB, resumeShare: env.PVE_RESUME_RESERVE / 100 },
+    execToken: env.PVE_LXC_EXEC_TOKEN,
+    ...(env.PVE_CLOUD_INIT && { cloudInit: env.PVE_CLOUD_INIT }),
     ...(publicDomain !== undefined && { publicDomain }),
     tls,
     vmidRange: env.PVE_VMID_RANGE,
   };
+}
+
+/** `undefined`: every node of the cluster. */
+function readNodes(env: Environment, problems: Problems): readonly string[] | undefined {
+  const { PVE_NODE: named = [], PVE_CORDONED_NODES: cordoned } = env;
+  if (named.length === 0 || named.includes('*')) {
+    if (named.length > 1) problems.add('PVE_NODE', 'it names nodes besides *', 'give * or names, not both');
+    return undefined;
+  }
+  const unknown = cordoned.find((node) => !named.includes(node));
+  if (unknown !== undefined) {
+    problems.add(
+      'PVE_CORDONED_NODES',
+      `${unknown} is not among PVE_NODE`,
+      'name it there too, or leave it out',
+    );
+  }
+  return named;
 }
 
 function readTls(env: Environment, problems: Problems): PveConfig['tls'] {

@@ -2,7 +2,6 @@ import { normaliseProviderName, type ProviderName, type ProxmoxPreference } from
 import type { RoutingPolicy } from '../core/route.ts';
 import type { WorkloadType } from '../core/start-request.ts';
 import type { Problems } from './config-problems.ts';
-import { NO_LXC_DRIVER, USE_VMS } from './config-providers.ts';
 import type { Environment, Setting } from './config-schema.ts';
 
 const ROUTE_SETTINGS = {
@@ -15,8 +14,8 @@ const ROUTE_SETTINGS = {
 
 /** What to set for a provider that is named but cannot be used. */
 const HOW_TO_ENABLE: Readonly<Record<ProviderName, string>> = {
-  'pve-vm': 'set PVE_API_URL, PVE_API_TOKEN and PVE_NODE',
-  'pve-lxc': USE_VMS,
+  'pve-vm': 'set PVE_API_URL and PVE_API_TOKEN',
+  'pve-lxc': 'set PVE_API_URL and PVE_API_TOKEN, and not PROXMOX_LXC_ENABLED=false',
   morph: 'set MORPH_API_KEY',
 };
 
@@ -53,7 +52,7 @@ export function readRouting(input: RoutingInput, problems: Problems): RoutingPol
 }
 
 function readPrimary(input: RoutingInput, problems: Problems): ProviderName | undefined {
-  const { env, enabled, local } = input;
+  const { env, enabled, local, preference } = input;
   const old = readName(input, problems, 'SANDBOX_PROVIDER', env.SANDBOX_PROVIDER);
   const own = readName(input, problems, 'SANDBOX_PRIMARY_PROVIDER', env.SANDBOX_PRIMARY_PROVIDER);
   if (old !== undefined && own !== undefined && old !== own) {
@@ -67,12 +66,14 @@ function readPrimary(input: RoutingInput, problems: Problems): ProviderName | un
   const named = own ?? old;
   if (named !== undefined) return named;
 
-  const order: readonly ProviderName[] = local ? ['pve-vm', 'morph'] : ['morph', 'pve-vm'];
+  const containersFirst = preference.useKvm === false || preference.defaultKind === 'lxc';
+  const proxmox = containersFirst ? (['pve-lxc', 'pve-vm'] as const) : (['pve-vm', 'pve-lxc'] as const);
+  const order: readonly ProviderName[] = local ? [...proxmox, 'morph'] : ['morph', ...proxmox];
   const first = order.find((provider) => enabled.includes(provider));
   const toldAlready = problems.has('SANDBOX_PRIMARY_PROVIDER') || problems.has('SANDBOX_PROVIDER');
   if (first === undefined && !toldAlready) {
     const problem = 'no provider is enabled and none is named';
-    problems.add('SANDBOX_PRIMARY_PROVIDER', problem, 'name pve-vm or morph');
+    problems.add('SANDBOX_PRIMARY_PROVIDER', problem, 'name pve-vm, pve-lxc or morph');
   }
   return first;
 }
@@ -102,9 +103,10 @@ function readName(
   if (value === undefined) return undefined;
   const provider = normaliseProviderName(value, preference);
   if (provider === undefined) problems.add(setting, `no provider is called "${value}"`);
-  else if (provider === 'pve-lxc') problems.add(setting, `"${value}": ${NO_LXC_DRIVER}`, USE_VMS);
   else if (provider === 'pve-vm' && env.PROXMOX_KVM_ENABLED === false) {
     problems.add(setting, `names ${provider}, and PROXMOX_KVM_ENABLED=false`, 'keep one of the two');
+  } else if (provider === 'pve-lxc' && env.PROXMOX_LXC_ENABLED === false) {
+    problems.add(setting, `names ${provider}, and PROXMOX_LXC_ENABLED=false`, 'keep one of the two');
   } else if (enabled.length > 0 && !enabled.includes(provider)) {
     problems.add(setting, `names ${provider}, which has no credentials here`, HOW_TO_ENABLE[provider]);
   } else return provider;

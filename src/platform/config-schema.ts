@@ -3,6 +3,10 @@ import * as read from './config-values.ts';
 
 /** Proxmox takes ids from 100 to 999999999. */
 const PVE_VMIDS = [100, 999_999_999] as const;
+const WEAK_SECRET = 'it is shorter than 32 characters, or holds a space';
+
+/** What Proxmox hands to cloud-init; none of them is a secret of ours. */
+const CLOUD_INIT_KEYS = /^(ciuser|sshkeys|nameserver|searchdomain|cicustom|citype|ciupgrade|ipconfig\d+)$/;
 
 /**
  * The one schema of the environment: every variable that is read, with what it is turned into. Rules that
@@ -35,6 +39,11 @@ export const environmentSchema = z.object({
     )
     .optional(),
   PVE_NODE: read.list.optional(),
+  PVE_CORDONED_NODES: read.list.default([]),
+  PVE_HOST_RESERVE_MIB: read.wholeNumber(0, 1_048_576).default(2_048),
+  PVE_RESUME_RESERVE: read.percentage.default(10),
+  PVE_LXC_EXEC_TOKEN: read.flag.default(false),
+  PVE_CLOUD_INIT: read.namedTexts(CLOUD_INIT_KEYS).optional(),
   PVE_PUBLIC_DOMAIN: read
     .matching(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$/i, 'this is no domain name')
     .optional(),
@@ -57,8 +66,14 @@ export const environmentSchema = z.object({
     )
     .optional(),
 
+  LIFECYCLE_WEBHOOK_URL: read.callbackUrl.optional(),
+  LIFECYCLE_WEBHOOK_SECRET: read.matching(/^\S{32,}$/, WEAK_SECRET).optional(),
+  LIFECYCLE_WEBHOOK_SECRET_PREVIOUS: read.matching(/^\S{32,}$/, WEAK_SECRET).optional(),
+
   HOST: read.matching(/^[\w.:-]+$/, 'this is no host name or address').default('127.0.0.1'),
   PORT: read.wholeNumber(0, 65_535).default(8787),
+  PUBLIC_URL: read.apiUrl.optional(),
+  TRUST_PROXY: read.flag.default(false),
   LOG_LEVEL: read.oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   DATA_DIR: read.text.default('.data'),
 
@@ -66,6 +81,7 @@ export const environmentSchema = z.object({
   PROVIDER_CONCURRENCY: read.wholeNumber(1, 10_000).default(16),
   UNKNOWN_HOLD_MS: read.wholeNumber(100, 600_000).default(10_000),
   CLONE_TIMEOUT_MS: read.wholeNumber(1_000, 7_200_000).default(300_000),
+  PERMIT_WAIT_MS: read.wholeNumber(1_000, 3_600_000).default(120_000),
   USABLE_TIMEOUT_MS: read.wholeNumber(1_000, 3_600_000).default(90_000),
   START_DEADLINE_MS: read.wholeNumber(1_000, 86_400_000).default(600_000),
 });
@@ -95,12 +111,18 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   SANDBOX_PORTS: 'give names with ports, such as worker:39377,vscode:39378',
   PROXMOX_KVM_ENABLED: TRUE_OR_FALSE,
   PROXMOX_LXC_ENABLED: TRUE_OR_FALSE,
-  PROXMOX_DEFAULT: 'use vm',
+  PROXMOX_DEFAULT: 'use vm or lxc',
   PROXMOX_USE_KVM: TRUE_OR_FALSE,
   PVE_API_URL: 'give the address of the API, such as https://pve.example.com:8006',
   PVE_API_TOKEN:
     'make one under Datacenter → Permissions → API Tokens and join id and secret with "=": user@pve!cmux=xxxxxxxx-…',
-  PVE_NODE: 'give the name of the node as Proxmox shows it, or several separated by commas',
+  PVE_NODE: 'give the name of the node as Proxmox shows it, several separated by commas, or * for all',
+  PVE_CORDONED_NODES: 'give names of nodes, separated by commas',
+  PVE_HOST_RESERVE_MIB: 'use 2048',
+  PVE_RESUME_RESERVE: 'use 10%',
+  PVE_LXC_EXEC_TOKEN: TRUE_OR_FALSE,
+  PVE_CLOUD_INIT:
+    "give name=value pairs separated by semicolons, such as ciuser=cmux;ipconfig0=ip=dhcp, of Proxmox's own names",
   PVE_PUBLIC_DOMAIN: 'give the domain under which sandboxes are reached, such as sandboxes.example.com',
   PVE_VERIFY_TLS: TRUE_OR_FALSE,
   PVE_CA_FILE: 'give a readable PEM file; on the node it is /etc/pve/pve-root-ca.pem',
@@ -111,14 +133,22 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   REDIS_URL: 'give the address of your Redis, such as redis://127.0.0.1:6379',
   REDIS_DURABILITY: 'use aof, or managed when whoever runs the Redis makes it durable',
   DEPLOYMENT: 'give this installation a name of its own that never changes, such as production',
+  LIFECYCLE_WEBHOOK_URL:
+    'give the https address that takes the events, such as https://example.convex.site/lifecycle',
+  LIFECYCLE_WEBHOOK_SECRET: 'make one with: echo "whsec_$(openssl rand -base64 32)"',
+  LIFECYCLE_WEBHOOK_SECRET_PREVIOUS:
+    'give the secret that LIFECYCLE_WEBHOOK_SECRET replaces, or leave it out',
   HOST: 'use 127.0.0.1, or 0.0.0.0 to be reached from elsewhere',
   PORT: 'use a free port, such as 8787',
+  PUBLIC_URL: 'give the address that people open, such as https://lifecycle.example.com',
+  TRUST_PROXY: TRUE_OR_FALSE,
   LOG_LEVEL: 'use info',
   DATA_DIR: 'give a folder that only this process uses',
   WORKER_CONCURRENCY: 'use 8',
   PROVIDER_CONCURRENCY: 'use 16',
   UNKNOWN_HOLD_MS: A_DURATION,
   CLONE_TIMEOUT_MS: A_DURATION,
+  PERMIT_WAIT_MS: A_DURATION,
   USABLE_TIMEOUT_MS: A_DURATION,
   START_DEADLINE_MS: A_DURATION,
 };

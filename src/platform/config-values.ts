@@ -38,15 +38,25 @@ export function oneOf<const Choice extends string>(choices: readonly Choice[]) {
 
 /** Credentials travel to it, so it has to be https, but for a simulator or tunnel on this machine. */
 export const apiUrl = reader((value) => {
-  const url = parseUrl(value);
-  if (url === undefined || !/^https?:$/.test(url.protocol)) return { problem: 'this is no https address' };
-  if (url.username !== '' || url.password !== '')
-    return { problem: 'the address holds a user or a password' };
-  if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)) {
-    return { problem: `http would send credentials in clear text to ${url.hostname}` };
-  }
-  return { value: value.replace(/\/+$/, '') };
+  const problem = problemWithUrl(value);
+  return problem === undefined ? { value: value.replace(/\/+$/, '') } : { problem };
 });
+
+/** As `apiUrl`, but to be called exactly as it is. */
+export const callbackUrl = reader((value) => {
+  const problem = problemWithUrl(value);
+  return problem === undefined ? { value } : { problem };
+});
+
+function problemWithUrl(value: string): string | undefined {
+  const url = parseUrl(value);
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return 'this is no https address';
+  if (url.username !== '' || url.password !== '') return 'the address holds a user or a password';
+  if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)) {
+    return `http would send credentials in clear text to ${url.hostname}`;
+  }
+  return undefined;
+}
 
 export const redisUrl = reader((value) =>
   /^rediss?:$/.test(parseUrl(value)?.protocol ?? '')
@@ -56,6 +66,29 @@ export const redisUrl = reader((value) =>
 
 export function matching(pattern: RegExp, problem: string) {
   return reader((value) => (pattern.test(value) ? { value } : { problem }));
+}
+
+/** `10` or `10%`: a share of a hundred. */
+export const percentage = reader((value) => {
+  const number = Number(/^(\d{1,2}(?:\.\d+)?)\s*%?$/.exec(value)?.[1] ?? Number.NaN);
+  return Number.isNaN(number)
+    ? { problem: `"${value}" is no share from 0% to below 100%` }
+    : { value: number };
+});
+
+/** `name=value;name=value`, each name once. */
+export function namedTexts(names: RegExp) {
+  return reader((value) => {
+    const pairs = new Map<string, string>();
+    for (const item of value.split(';').filter((text) => text.trim() !== '')) {
+      const [, name = '', text = ''] = /^\s*([\w-]+)=(.+?)\s*$/s.exec(item) ?? [];
+      if (name === '') return { problem: `"${item.trim()}" is no name=value` };
+      if (!names.test(name)) return { problem: `${name} is no setting that can be given here` };
+      if (pairs.has(name)) return { problem: `${name} is named twice` };
+      pairs.set(name, text);
+    }
+    return { value: Object.fromEntries(pairs) as Readonly<Record<string, string>> };
+  });
 }
 
 /** `first-last`, both included. */

@@ -15,10 +15,20 @@ import {
 import { readRouting } from './config-routing.ts';
 import { type Environment, environmentSchema, SETTINGS, type Setting } from './config-schema.ts';
 import { findTypos } from './config-typos.ts';
+import { readWebhook, redactedWebhook, type WebhookConfig } from './config-webhook.ts';
 import { LOCAL_PRESETS } from './local-presets.ts';
 import { readPresetsFile } from './presets-file.ts';
 import { withoutPassword } from './redact-url.ts';
 import type { RedisDurability } from './redis-safety.ts';
+
+interface HttpConfig {
+  readonly host: string;
+  readonly port: number;
+  /** The address people use, where a proxy stands in front. */
+  readonly publicUrl?: string;
+  /** That proxy sets `X-Forwarded-For`. */
+  readonly trustProxy: boolean;
+}
 
 interface CommonConfig {
   /** Names our keys in Redis and our guests at the providers. */
@@ -29,7 +39,9 @@ interface CommonConfig {
   readonly presets: readonly Preset[];
   /** Services every sandbox offers; absent: those of cmux. */
   readonly servicePorts?: readonly { readonly name: string; readonly port: number }[];
-  readonly http: { readonly host: string; readonly port: number };
+  /** Where every transition is told. Secret. */
+  readonly webhook?: WebhookConfig;
+  readonly http: HttpConfig;
   readonly logLevel: Environment['LOG_LEVEL'];
   readonly dataDir: string;
   readonly concurrency: {
@@ -41,6 +53,7 @@ interface CommonConfig {
   readonly timing: {
     readonly unknownHoldMs: number;
     readonly cloneTimeoutMs: number;
+    readonly permitWaitMs: number;
     readonly usableTimeoutMs: number;
     readonly startDeadlineMs: number;
   };
@@ -80,15 +93,17 @@ export function loadConfig(variables: Variables): Config {
   checkService(given, local, problems);
   checkTiming(env, problems);
   const preference = readProxmoxPreference(env, problems);
-  const enabled = enabledProviders(env, given, local);
+  const enabled = enabledProviders(env, preference, given, local);
   const routing = readRouting({ env, preference, local, enabled }, problems);
   const pve = readPve(env, given, problems);
   const morph = readMorph(env);
   const presets = readPresets(env, local, problems);
+  const webhook = readWebhook(env, problems);
   if (problems.all.length > 0 || routing === undefined) throw new ConfigError(problems.all);
 
   const common = {
     ...commonConfig(env),
+    ...(webhook && { webhook }),
     routing,
     presets,
     enabledProviders: enabled,
@@ -99,17 +114,19 @@ export function loadConfig(variables: Variables): Config {
     ...common,
     mode: 'service',
     redis: { url: env.REDIS_URL ?? '', durability: env.REDIS_DURABILITY },
-    ...(pve && enabled.includes('pve-vm') && { pve }),
+    ...(pve && enabled.some((provider) => provider !== 'morph') && { pve }),
     ...(morph && { morph }),
   };
 }
 
 /** The configuration as it may be printed and logged. */
 export function redacted(config: Config): unknown {
-  if (config.mode === 'local') return config;
+  const webhook = config.webhook && { webhook: redactedWebhook(config.webhook) };
+  if (config.mode === 'local') return { ...config, ...webhook };
   const { redis, pve, morph } = config;
   return {
     ...config,
+    ...webhook,
     redis: { ...redis, url: withoutPassword(redis.url) },
     ...(pve && { pve: { ...pve, apiToken: pve.apiToken.replace(/=.*$/, '=***') } }),
     ...(morph && { morph: { ...morph, apiKey: '***' } }),
@@ -169,13 +186,19 @@ function commonConfig(env: Environment) {
   return {
     deployment: env.DEPLOYMENT ?? 'local',
     ...(servicePorts && { servicePorts }),
-    http: { host: env.HOST, port: env.PORT },
+    http: {
+      host: env.HOST,
+      port: env.PORT,
+      trustProxy: env.TRUST_PROXY,
+      ...(env.PUBLIC_URL === undefined ? {} : { publicUrl: env.PUBLIC_URL }),
+    },
     logLevel: env.LOG_LEVEL,
     dataDir: env.DATA_DIR,
     concurrency: { perWorker: env.WORKER_CONCURRENCY, perProvider: env.PROVIDER_CONCURRENCY },
     timing: {
       unknownHoldMs: env.UNKNOWN_HOLD_MS,
       cloneTimeoutMs: env.CLONE_TIMEOUT_MS,
+      permitWaitMs: env.PERMIT_WAIT_MS,
       usableTimeoutMs: env.USABLE_TIMEOUT_MS,
       startDeadlineMs: env.START_DEADLINE_MS,
     },

@@ -9,6 +9,7 @@ export const LOCAL_PRESETS: readonly Preset[] = [
     diskGib: 32,
     sources: {
       'pve-vm': { templates: [{ vmid: 9000, expectedName: 'cmux-template-4vcpu-8gb' }] },
+      'pve-lxc': { templates: [{ vmid: 9100, expectedName: 'cmux-container-4vcpu-8gb' }] },
       morph: { snapshotId: 'snapshot_sim4vcpu' },
     },
   },
@@ -19,6 +20,7 @@ export const LOCAL_PRESETS: readonly Preset[] = [
     diskGib: 32,
     sources: {
       'pve-vm': { templates: [{ vmid: 9001, expectedName: 'cmux-template-6vcpu-8gb' }] },
+      'pve-lxc': { templates: [{ vmid: 9101, expectedName: 'cmux-container-6vcpu-8gb' }] },
       morph: { snapshotId: 'snapshot_sim6vcpu' },
     },
   },
@@ -26,6 +28,7 @@ export const LOCAL_PRESETS: readonly Preset[] = [
 
 /** A template that a simulated Proxmox has before the first clone. */
 export interface LocalTemplate {
+  readonly kind: 'qemu' | 'lxc';
   readonly vmid: number;
   readonly name: string;
   readonly cores: number;
@@ -41,12 +44,17 @@ export interface LocalSnapshot {
   readonly diskGib: number;
 }
 
-/** Every VM template that presets start from, each once. */
+/** Every template that presets start from, each once. */
 export function templatesOf(presets: readonly Preset[]): readonly LocalTemplate[] {
   const byVmid = new Map<number, LocalTemplate>();
   for (const { sources, vcpus: cores, memoryMib, diskGib } of presets) {
-    for (const { vmid, expectedName: name } of sources['pve-vm']?.templates ?? []) {
-      if (!byVmid.has(vmid)) byVmid.set(vmid, { vmid, name, cores, memoryMib, diskGib });
+    for (const [kind, source] of [
+      ['qemu', sources['pve-vm']],
+      ['lxc', sources['pve-lxc']],
+    ] as const) {
+      for (const { vmid, expectedName: name } of source?.templates ?? []) {
+        if (!byVmid.has(vmid)) byVmid.set(vmid, { kind, vmid, name, cores, memoryMib, diskGib });
+      }
     }
   }
   return [...byVmid.values()];

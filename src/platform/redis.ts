@@ -51,6 +51,24 @@ export async function connectRedis(url: string, options: ConnectRedisOptions): P
   throw unreachable(url, lastError, connectWithinMs);
 }
 
+/**
+ * Another connection to the same Redis, for another role: whoever answers callers must hear at once that Redis
+ * is away, and a worker must not.
+ */
+export async function connectAgain(redis: Redis, options: ConnectRedisOptions): Promise<Redis> {
+  const again = redis.duplicate(optionsFor(options.role));
+  let lastError: Error | undefined;
+  again.on('error', (error: Error) => {
+    lastError = error;
+    options.onError?.(error);
+  });
+  const withinMs = options.connectWithinMs ?? CONNECT_WITHIN_MS;
+  if (await untilReady(again, withinMs, options.signal)) return again;
+  again.disconnect();
+  options.signal?.throwIfAborted();
+  throw unreachable(`redis://${redis.options.host}:${redis.options.port}`, lastError, withinMs);
+}
+
 /** False when it takes too long, is hopeless, or the signal fires. */
 function untilReady(redis: Redis, withinMs: number, signal: AbortSignal | undefined): Promise<boolean> {
   return new Promise((resolve) => {

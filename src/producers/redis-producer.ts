@@ -1,25 +1,40 @@
 /** `cmux-lifecycle/producer`: the client whose transport is Redis itself. */
-import { randomUUID } from 'node:crypto';
 import type { LifecycleClient, RequestOptions } from '../core/client.ts';
-import { isLifecycleError, LifecycleError } from '../core/lifecycle-error.ts';
-import type { Operation } from '../core/operation.ts';
+import { statesToShow } from '../core/listing.ts';
+import { OPERATION_STATES, type Operation } from '../core/operation.ts';
+import { operationError, waitTimedOut } from '../core/operation-error.ts';
+import type { StartInput } from '../core/start-request.ts';
 import { type SandboxView, viewOperation, viewSandbox } from '../core/views.ts';
 import { connectRedis } from '../platform/redis.ts';
 import { createQueues } from '../queues/queues.ts';
 import { createSubmitter, type Submitter } from '../queues/submit-operation.ts';
 import { createStore, type Store } from '../store/store.ts';
-import { parsePause, parseResume, parseStart, type StartInput } from './requests.ts';
+import { type ChangeRequest, createLifecycleService } from './lifecycle-service.ts';
+import {
+  operationListSchema,
+  parse,
+  pauseSchema,
+  protectionSchema,
+  requestOptionsSchema,
+  resumeSchema,
+  sandboxListSchema,
+  startRequestSchema,
+  ttlSchema,
+} from './requests.ts';
 
 export type {
+  ChangeOptions,
   LifecycleClient,
   ListOptions,
+  OperationList,
+  OperationListOptions,
   RequestOptions,
   SandboxList,
   WaitOptions,
 } from '../core/client.ts';
 export { isLifecycleError, LifecycleError, type LifecycleErrorCode } from '../core/lifecycle-error.ts';
-export type { OperationView, SandboxView } from '../core/views.ts';
-export type { StartInput } from './requests.ts';
+export type { StartInput } from '../core/start-request.ts';
+export type { OperationView, ProviderView, SandboxView, WhyView } from '../core/views.ts';
 
 export type RedisProducer = LifecycleClient<StartInput>;
 
@@ -27,25 +42,24 @@ export interface RedisProducerOptions {
   readonly redisUrl: string;
   /** The same name as the workers' `DEPLOYMENT`. */
   readonly deployment: string;
+  /** Who asks, for the receipts. */
+  readonly name?: string;
 }
 
 const DEFAULT_WAIT_MS = 90_000;
+const DEFAULT_NAME = 'a Redis producer';
 
 /**
- * Fails fast: while Redis is away every method rejects with `store_unavailable`. Close it when done, or the
- * process stays alive.
+ * Fails fast: while Redis is away every method rejects with `store_unavailable`, but a wait for an operation
+ * that was accepted goes on. Close it when done, or the process stays alive.
  */
-export async function createRedisProducer({
-  redisUrl,
-  deployment,
-}: RedisProducerOptions): Promise<RedisProducer> {
-  const redis = await connectRedis(redisUrl, { role: 'producer' });
-  const store = createStore(redis, deployment);
+export async function createRedisProducer(options: RedisProducerOptions): Promise<RedisProducer> {
+  const redis = await connectRedis(options.redisUrl, { role: 'producer' });
+  const store = createStore(redis, options.deployment);
   const queues = createQueues(redis, store.keys);
   const submitter = createSubmitter({ store, queues, nowMs: Date.now });
-  const producer = createProducer(store, submitter);
   return {
-    ...producer,
+    ...createProducer(store, submitter, options.name),
     async close() {
       await queues.close();
       await store.close();
@@ -55,131 +69,84 @@ export async function createRedisProducer({
 }
 
 /** The producer on parts that somebody else owns and closes. */
-export function createProducer(store: Store, submitter: Submitter): RedisProducer {
+export function createProducer(store: Store, submitter: Submitter, name = DEFAULT_NAME): RedisProducer {
+  const service = createLifecycleService({ store, submitter, nowMs: Date.now });
+  const caller = { name };
+
+  function requestOf({ idempotencyKey, expectTeamId }: Partial<ChangeRequest>): ChangeRequest {
+    return { caller, ...parse(requestOptionsSchema, { idempotencyKey, expectTeamId }) };
+  }
+
   async function finish(operation: Operation, options: RequestOptions): Promise<Operation> {
-    const settled = await store.settlements.wait(operation.id, {
-      timeoutMs: options.timeoutMs ?? DEFAULT_WAIT_MS,
-      ...(options.signal ? { signal: options.signal } : {}),
-    });
-    if (settled === undefined) throw timedOut(operation);
+    const { timeoutMs = DEFAULT_WAIT_MS, signal } = options;
+    const settled = await service.untilSettled(operation.id, { timeoutMs, signal });
+    if (settled === undefined) throw waitTimedOut(operation);
     if (settled.state !== 'succeeded') throw operationError(settled);
     return settled;
   }
 
-  async function sandboxOf(operation: Operation): Promise<SandboxView> {
-    const sandbox = await store.reading.sandbox(operation.sandboxId);
-    if (sandbox === undefined) throw notFound('sandbox', operation.sandboxId);
-    return viewSandbox(sandbox);
-  }
-
-  const submitOptions = ({ idempotencyKey }: RequestOptions) => ({
-    idempotencyKey: idempotencyKey ?? randomUUID(),
-  });
+  const viewOf = async ({ sandboxId }: Operation): Promise<SandboxView> =>
+    viewSandbox(await service.sandbox(sandboxId, caller));
 
   return {
-    start: (input, options = {}) =>
-      reported(async () => {
-        const request = parseStart(input);
-        return sandboxOf(await finish(await submitter.start(request, submitOptions(options)), options));
-      }),
+    async start(input, options = {}) {
+      const operation = await service.start(parse(startRequestSchema, input), requestOf(options));
+      return viewOf(await finish(operation, options));
+    },
 
-    pause: (sandboxId, { requiresRamSnapshot, ...options } = {}) =>
-      reported(async () => {
-        const pause = parsePause(requiresRamSnapshot === undefined ? {} : { requiresRamSnapshot });
-        const operation = await submitter.change('pause', sandboxId, pause, submitOptions(options));
-        return sandboxOf(await finish(operation, options));
-      }),
+    async pause(sandboxId, { requiresRamSnapshot, ...options } = {}) {
+      const pause = parse(pauseSchema, { requiresRamSnapshot });
+      return viewOf(await finish(await service.pause(sandboxId, pause, requestOf(options)), options));
+    },
 
-    resume: (sandboxId, { onLostMemory, ...options } = {}) =>
-      reported(async () => {
-        const resume = parseResume(onLostMemory === undefined ? {} : { onLostMemory });
-        const operation = await submitter.change('resume', sandboxId, resume, submitOptions(options));
-        const settled = await finish(operation, options);
-        return { ...(await sandboxOf(settled)), memoryKept: settled.memoryKept ?? false };
-      }),
+    async resume(sandboxId, { onLostMemory, ...options } = {}) {
+      const resume = parse(resumeSchema, { onLostMemory });
+      const operation = await service.resume(sandboxId, resume, requestOf(options));
+      const settled = await finish(operation, options);
+      return { ...(await viewOf(settled)), memoryKept: settled.memoryKept ?? false };
+    },
 
-    destroy: (sandboxId, options = {}) =>
-      reported(async () => {
-        const operation = await submitter.change('destroy', sandboxId, {}, submitOptions(options));
-        return sandboxOf(await finish(operation, options));
-      }),
+    async destroy(sandboxId, options = {}) {
+      return viewOf(await finish(await service.destroy(sandboxId, requestOf(options)), options));
+    },
 
-    get: (sandboxId) =>
-      reported(async () => {
-        const sandbox = await store.reading.sandboxByAnyId(sandboxId);
-        if (sandbox === undefined) throw notFound('sandbox', sandboxId);
-        return viewSandbox(sandbox);
-      }),
+    async setTtl(sandboxId, ttlSeconds, { onExpiry, ...options } = {}) {
+      const ttl = parse(ttlSchema, { ttlSeconds, ...(onExpiry === undefined ? {} : { onExpiry }) });
+      return viewSandbox(await service.adjust(sandboxId, ttl, requestOf(options)));
+    },
 
-    list: (options = {}) =>
-      reported(async () => {
-        const { sandboxes, cursor } = await store.reading.listSandboxes(options);
-        return { sandboxes: sandboxes.map(viewSandbox), ...(cursor === undefined ? {} : { cursor }) };
-      }),
+    async setProtection(sandboxId, isProtected, options = {}) {
+      const protection = parse(protectionSchema, { protected: isProtected });
+      return viewSandbox(await service.adjust(sandboxId, protection, requestOf(options)));
+    },
 
-    operation: (operationId) =>
-      reported(async () => {
-        const operation = await store.reading.operation(operationId);
-        if (operation === undefined) throw notFound('operation', operationId);
-        return viewOperation(operation);
-      }),
+    get: async (sandboxId) => viewSandbox(await service.sandbox(sandboxId, caller)),
 
+    async list({ state, ended, ...filter } = {}) {
+      const request = parse(sandboxListSchema, { ...filter, states: statesToShow(state, ended) });
+      const { items, cursor } = await service.list(request, caller);
+      return { sandboxes: items.map(viewSandbox), ...(cursor === undefined ? {} : { cursor }) };
+    },
+
+    why: (sandboxId) => service.why(sandboxId, caller),
+
+    async operation(operationId, { timeoutMs = 0, signal } = {}) {
+      const operation = await service.operation(operationId, caller);
+      if (timeoutMs === 0) return viewOperation(operation);
+      const settled = await service.untilSettled(operationId, { timeoutMs, signal });
+      return viewOperation(settled ?? (await service.operation(operationId, caller)));
+    },
+
+    async operations({ state, ...page } = {}) {
+      const states = typeof state === 'string' ? [state] : (state ?? OPERATION_STATES);
+      const { items, cursor } = await service.operations(
+        parse(operationListSchema, { ...page, states }),
+        caller,
+      );
+      return { operations: items.map(viewOperation), ...(cursor === undefined ? {} : { cursor }) };
+    },
+
+    providers: () => service.providers(),
     close: () => Promise.resolve(),
   };
-}
-
-/** The boundary: callers meet `LifecycleError`s, their own abort reasons, and nothing else. */
-async function reported<T>(run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (isLifecycleError(error) || !isConnectionTrouble(error)) throw error;
-    throw new LifecycleError({
-      code: 'store_unavailable',
-      message: 'Redis cannot be reached',
-      remediation: 'Check REDIS_URL and that the server is up, then try again with the same idempotency key.',
-      retryable: true,
-      cause: error,
-    });
-  }
-}
-
-/** ioredis' ways of saying that there is no connection. */
-function isConnectionTrouble(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const text = `${error.name} ${error.message}`;
-  return /MaxRetriesPerRequest|Connection is closed|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|Stream isn't writeable|LOADING|Command timed out/.test(
-    text,
-  );
-}
-
-function timedOut({ id, kind, sandboxId }: Operation): LifecycleError {
-  return new LifecycleError({
-    code: 'wait_timed_out',
-    message: `${kind} of ${sandboxId} goes on; it has not settled within the time given`,
-    remediation: `Ask for operation ${id}, or call again with the same idempotency key to wait on.`,
-    retryable: true,
-    operationId: id,
-    sandboxId,
-  });
-}
-
-function operationError({ id, sandboxId, state, failure }: Operation): LifecycleError {
-  return new LifecycleError({
-    code: failure?.code ?? 'superseded',
-    message: failure?.message ?? `the operation was ${state} by a later one`,
-    retryable: failure?.retryable ?? false,
-    ...(failure?.remediation === undefined ? {} : { remediation: failure.remediation }),
-    operationId: id,
-    sandboxId,
-    ...(failure ? { cause: failure } : {}),
-  });
-}
-
-function notFound(what: string, id: string): LifecycleError {
-  return new LifecycleError({
-    code: 'not_found',
-    message: `there is no ${what} ${id}`,
-    retryable: false,
-  });
 }

@@ -1,9 +1,11 @@
 /** Requests as callers write them, checked at the edge; every problem is reported at once. */
 import { z } from 'zod';
 import { LifecycleError } from '../core/lifecycle-error.ts';
-import type { PauseOptions, ResumeOptions } from '../core/operation.ts';
+import { OPERATION_STATES } from '../core/operation.ts';
 import { normaliseProviderName } from '../core/provider-name.ts';
-import { type StartRequest, WORKLOAD_TYPES } from '../core/start-request.ts';
+import { SANDBOX_STATES } from '../core/sandbox.ts';
+import { type StartInput, type StartRequest, WORKLOAD_TYPES } from '../core/start-request.ts';
+import { isCursor, MAX_PAGE } from '../store/listing.ts';
 
 /** Longest id or name a caller may pass; they end up in records, markers and pages. */
 const MAX_TEXT = 200;
@@ -12,26 +14,30 @@ const MAX_METADATA_ENTRIES = 50;
 const MAX_METADATA_VALUE = 2_000;
 const MAX_SECONDS = 365 * 24 * 60 * 60;
 
-const text = z.string().min(1).max(MAX_TEXT);
+export const text = z.string().min(1).max(MAX_TEXT);
 const seconds = z.int().min(1).max(MAX_SECONDS);
 
 const templates = z.strictObject({
   templates: z
     .array(z.strictObject({ vmid: z.int().min(100).max(999_999_999), expectedName: text }))
     .min(1)
-    .max(20),
+    .max(20)
+    .readonly(),
 });
 
 /** Aliases such as `proxmox-kvm` are understood; `proxmox` alone means full VMs here. */
-const providerName = z.string().transform((name, context) => {
-  const provider = normaliseProviderName(name);
-  if (provider !== undefined) return provider;
-  context.addIssue({
-    code: 'custom',
-    message: `unknown provider "${name.slice(0, MAX_TEXT)}": use pve-vm, pve-lxc or morph`,
+const providerName = z
+  .string()
+  .max(MAX_TEXT)
+  .transform((name, context) => {
+    const provider = normaliseProviderName(name);
+    if (provider !== undefined) return provider;
+    context.addIssue({
+      code: 'custom',
+      message: `unknown provider "${name.slice(0, MAX_TEXT)}": use pve-vm, pve-lxc or morph`,
+    });
+    return z.NEVER;
   });
-  return z.NEVER;
-});
 
 export const startRequestSchema = z
   .strictObject({
@@ -66,32 +72,81 @@ export const startRequestSchema = z
     message: 'give either a preset or sources',
   });
 
-/** What a caller passes to `start`; everything but a preset (or sources) may be left out. */
-export type StartInput = z.input<typeof startRequestSchema>;
+// The types that callers compile against are core's; this keeps the schema in step with them.
+startRequestSchema satisfies z.ZodType<StartRequest, StartInput>;
 
-export const pauseOptionsSchema = z.strictObject({ requiresRamSnapshot: z.boolean().default(true) });
-export const resumeOptionsSchema = z.strictObject({
+export const pauseSchema = z.strictObject({ requiresRamSnapshot: z.boolean().default(true) });
+export const resumeSchema = z.strictObject({
   onLostMemory: z.enum(['fail', 'cold-boot']).default('fail'),
 });
+export const ttlSchema = z.strictObject({
+  ttlSeconds: seconds.nullable(),
+  onExpiry: z.enum(['pause', 'destroy']).exactOptional(),
+});
+export const protectionSchema = z.strictObject({ protected: z.boolean() });
 
-export function parseStart(input: unknown): StartRequest {
-  return parse(startRequestSchema, input);
-}
+/** An id of ours or of a provider. */
+export const anyId = z.string().regex(/^[\w.:-]{1,200}$/, 'this is no id');
+/** Visible ASCII, as it travels in a header. */
+export const idempotencyKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,200}$/, 'give 1 to 200 visible ASCII characters');
 
-export function parsePause(input: unknown): PauseOptions {
-  return parse(pauseOptionsSchema, input ?? {});
-}
+/** What goes with a change, beside the change itself. */
+export const requestOptionsSchema = z.strictObject({
+  idempotencyKey: idempotencyKey.exactOptional(),
+  expectTeamId: text.exactOptional(),
+});
 
-export function parseResume(input: unknown): ResumeOptions {
-  return parse(resumeOptionsSchema, input ?? {});
-}
+const DEFAULT_PAGE = 50;
+export const pageSize = z.int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE);
+export const cursor = z.string().refine(isCursor, { message: 'this is no cursor of ours' });
+
+export const sandboxListSchema = z.strictObject({
+  states: z.array(z.enum(SANDBOX_STATES)).min(1).max(SANDBOX_STATES.length),
+  teamId: text.exactOptional(),
+  userId: text.exactOptional(),
+  taskRunId: text.exactOptional(),
+  provider: providerName.exactOptional(),
+  metadata: z.record(text, z.string().max(MAX_METADATA_VALUE)).exactOptional(),
+  limit: pageSize,
+  cursor: cursor.exactOptional(),
+});
+export type SandboxListRequest = z.output<typeof sandboxListSchema>;
+
+export const operationListSchema = z.strictObject({
+  states: z.array(z.enum(OPERATION_STATES)).min(1).max(OPERATION_STATES.length),
+  limit: pageSize,
+  cursor: cursor.exactOptional(),
+});
+export type OperationListRequest = z.output<typeof operationListSchema>;
 
 /** @throws `LifecycleError` with code `invalid_request` that names every field and what is wrong with it */
 export function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
-  const parsed = schema.safeParse(input);
+  const parsed = schema.safeParse(withoutUndefined(input));
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(
-    (issue) => `${issue.path.join('.') || 'request'}: ${issue.message}`,
-  );
-  throw new LifecycleError({ code: 'invalid_request', message: problems.join('; '), retryable: false });
+  throw invalidRequest(problemsOf(parsed.error));
+}
+
+/** In JavaScript an option that is `undefined` is one that was not given. */
+function withoutUndefined(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+}
+
+export function problemsOf(error: z.ZodError): readonly string[] {
+  return error.issues.map((issue) => `${issue.path.join('.') || 'request'}: ${issue.message}`);
+}
+
+/** Longer lists of problems help nobody, and would send back what was sent in. */
+const MAX_PROBLEMS_TEXT = 2_000;
+
+export function invalidRequest(problems: readonly string[]): LifecycleError {
+  const message = problems.join('; ');
+  const isLong = message.length > MAX_PROBLEMS_TEXT;
+  return new LifecycleError({
+    code: 'invalid_request',
+    message: isLong ? `${message.slice(0, MAX_PROBLEMS_TEXT)}…` : message,
+    retryable: false,
+  });
 }

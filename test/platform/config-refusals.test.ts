@@ -16,7 +16,7 @@ describe('what is refused', () => {
     [
       'KVM on and containers the default',
       { PROXMOX_USE_KVM: 'true', PROXMOX_DEFAULT: 'lxc' },
-      ['PROXMOX_USE_KVM', 'PROXMOX_DEFAULT'],
+      ['PROXMOX_USE_KVM'],
     ],
     ['KVM disabled and used', { PROXMOX_KVM_ENABLED: 'false', PROXMOX_USE_KVM: 'true' }, ['PROXMOX_USE_KVM']],
     [
@@ -29,14 +29,35 @@ describe('what is refused', () => {
       { PROXMOX_KVM_ENABLED: 'false', SANDBOX_PRIMARY_PROVIDER: 'pve-vm' },
       ['SANDBOX_PRIMARY_PROVIDER'],
     ],
-    ['containers enabled', { PROXMOX_LXC_ENABLED: 'true' }, ['PROXMOX_LXC_ENABLED']],
-    ['containers as default', { PROXMOX_DEFAULT: 'lxc' }, ['PROXMOX_DEFAULT']],
-    ['containers for want of KVM', { PROXMOX_USE_KVM: 'false' }, ['PROXMOX_USE_KVM']],
-    ['containers named', { SANDBOX_ROUTE_EPHEMERAL: 'proxmox-lxc' }, ['SANDBOX_ROUTE_EPHEMERAL']],
     [
-      'containers named by the ambiguous name',
-      { SANDBOX_PROVIDER: 'proxmox', PROXMOX_USE_KVM: 'false' },
-      ['PROXMOX_USE_KVM', 'SANDBOX_PROVIDER'],
+      'containers disabled and the default',
+      { PROXMOX_LXC_ENABLED: 'false', PROXMOX_DEFAULT: 'lxc' },
+      ['PROXMOX_DEFAULT'],
+    ],
+    [
+      'containers disabled and wanted in place of KVM',
+      { PROXMOX_LXC_ENABLED: 'false', PROXMOX_USE_KVM: 'false' },
+      ['PROXMOX_USE_KVM'],
+    ],
+    [
+      'containers disabled and named',
+      { PROXMOX_LXC_ENABLED: 'false', SANDBOX_ROUTE_EPHEMERAL: 'proxmox-lxc' },
+      ['SANDBOX_ROUTE_EPHEMERAL'],
+    ],
+    ['nodes besides all of them', { ...ALL, PVE_NODE: '*,pve1' }, ['PVE_NODE']],
+    [
+      'a cordoned node that is not used',
+      { ...ALL, PVE_NODE: 'pve1', PVE_CORDONED_NODES: 'pve2' },
+      ['PVE_CORDONED_NODES'],
+    ],
+    ['all memory for resumes', { ...ALL, PVE_RESUME_RESERVE: '100%' }, ['PVE_RESUME_RESERVE']],
+    ['a reserve that is no share', { ...ALL, PVE_RESUME_RESERVE: 'ten' }, ['PVE_RESUME_RESERVE']],
+    ['cloud-init without a name', { ...ALL, PVE_CLOUD_INIT: 'cmux' }, ['PVE_CLOUD_INIT']],
+    ['a password in cloud-init', { ...ALL, PVE_CLOUD_INIT: 'cipassword=x' }, ['PVE_CLOUD_INIT']],
+    [
+      'cloud-init that says a thing twice',
+      { ...ALL, PVE_CLOUD_INIT: 'ciuser=a;ciuser=b' },
+      ['PVE_CLOUD_INIT'],
     ],
     [
       'a provider without credentials beside one with',
@@ -69,7 +90,6 @@ describe('what is refused', () => {
       ['MORPH_API_KEY'],
     ],
     ['Morph over http', { ...ALL, MORPH_API_BASE_URL: 'http://cloud.morph.so/api' }, ['MORPH_API_BASE_URL']],
-    ['Proxmox without node', { ...ALL, PVE_NODE: ' , ' }, ['PVE_NODE']],
     [
       'no TLS check and an authority',
       { ...ALL, PVE_VERIFY_TLS: 'false', PVE_TLS_FINGERPRINT: 'ab'.repeat(32) },

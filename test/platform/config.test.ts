@@ -28,7 +28,7 @@ describe('the mode', () => {
     expect(config).toMatchObject({
       mode: 'local',
       deployment: 'local',
-      enabledProviders: ['pve-vm', 'morph'],
+      enabledProviders: ['pve-vm', 'pve-lxc', 'morph'],
       routing: { primary: 'pve-vm', fallbacks: ['morph'], byWorkload: {} },
       warnings: [],
     });
@@ -43,12 +43,8 @@ describe('the mode', () => {
   );
 
   it.each([
-    [
-      'PVE_API_URL',
-      { PVE_API_URL: PVE.PVE_API_URL },
-      ['REDIS_URL', 'DEPLOYMENT', 'PVE_API_TOKEN', 'PVE_NODE'],
-    ],
-    ['PVE_API_TOKEN', { PVE_API_TOKEN: TOKEN }, ['REDIS_URL', 'DEPLOYMENT', 'PVE_API_URL', 'PVE_NODE']],
+    ['PVE_API_URL', { PVE_API_URL: PVE.PVE_API_URL }, ['REDIS_URL', 'DEPLOYMENT', 'PVE_API_TOKEN']],
+    ['PVE_API_TOKEN', { PVE_API_TOKEN: TOKEN }, ['REDIS_URL', 'DEPLOYMENT', 'PVE_API_URL']],
     ['MORPH_API_KEY', MORPH, ['REDIS_URL', 'DEPLOYMENT']],
     ['REDIS_URL', { ...SERVICE, DEPLOYMENT: '' }, ['DEPLOYMENT', 'SANDBOX_PRIMARY_PROVIDER']],
   ])('is that of a service as soon as %s is set, which then lacks %j', (_name, variables, lacking) => {
@@ -153,9 +149,69 @@ describe('primary and fallbacks', () => {
     ],
     ['Proxmox switched off', { ...ALL, PROXMOX_KVM_ENABLED: 'false' }, 'morph', []],
     ['local mode with Morph named', { SANDBOX_PRIMARY_PROVIDER: 'morph' }, 'morph', []],
-    ['local mode with Proxmox switched off', { PROXMOX_KVM_ENABLED: 'false' }, 'morph', []],
+    ['local mode with VMs switched off', { PROXMOX_KVM_ENABLED: 'false' }, 'pve-lxc', ['morph']],
+    [
+      'local mode with Proxmox switched off',
+      { PROXMOX_KVM_ENABLED: 'false', PROXMOX_LXC_ENABLED: 'false' },
+      'morph',
+      [],
+    ],
+    ['containers named', { ...ALL, SANDBOX_PROVIDER: 'proxmox-lxc' }, 'pve-lxc', ['morph']],
+    [
+      'containers by the ambiguous name',
+      { ...ALL, SANDBOX_PROVIDER: 'proxmox', PROXMOX_USE_KVM: 'false' },
+      'pve-lxc',
+      ['morph'],
+    ],
+    ['containers as default, Proxmox only', { ...SERVICE, ...PVE, PROXMOX_DEFAULT: 'lxc' }, 'pve-lxc', []],
+    ['both kinds, Proxmox only', { ...SERVICE, ...PVE, PROXMOX_LXC_ENABLED: 'true' }, 'pve-vm', []],
   ])('%s', (_case, variables, primary, fallbacks) => {
     expect(loadConfig(variables).routing).toMatchObject({ primary, fallbacks });
+  });
+
+  it.each<[string, Variables, readonly string[]]>([
+    ['not unless something asks for them', ALL, ['pve-vm', 'morph']],
+    ['when they are enabled', { ...ALL, PROXMOX_LXC_ENABLED: 'true' }, ['pve-vm', 'pve-lxc', 'morph']],
+    [
+      'when a route names them',
+      { ...ALL, SANDBOX_ROUTE_EPHEMERAL: 'proxmox-lxc' },
+      ['pve-vm', 'pve-lxc', 'morph'],
+    ],
+    [
+      'in place of VMs',
+      { ...ALL, PROXMOX_KVM_ENABLED: 'false', PROXMOX_LXC_ENABLED: 'true' },
+      ['pve-lxc', 'morph'],
+    ],
+  ])('offers containers %s', (_case, variables, enabled) => {
+    const config = service(variables);
+    expect(config.enabledProviders).toEqual(enabled);
+    expect(config).toHaveProperty('pve');
+  });
+
+  it.each<[string, Variables, object]>([
+    ['all nodes by default', { ...ALL, PVE_NODE: '' }, { cordonedNodes: [] }],
+    [
+      'the memory that is kept free',
+      { ...ALL, PVE_HOST_RESERVE_MIB: '4096', PVE_RESUME_RESERVE: '25%' },
+      { reserves: { hostMib: 4096, resumeShare: 0.25 } },
+    ],
+    ['the defaults of both', ALL, { reserves: { hostMib: 2048, resumeShare: 0.1 } }],
+    [
+      'cordoned nodes',
+      { ...ALL, PVE_NODE: '*', PVE_CORDONED_NODES: 'pve3, pve4' },
+      { cordonedNodes: ['pve3', 'pve4'] },
+    ],
+    [
+      'what containers and VMs are told',
+      { ...ALL, PVE_LXC_EXEC_TOKEN: 'yes', PVE_CLOUD_INIT: 'ciuser=cmux; ipconfig0=ip=dhcp' },
+      { execToken: true, cloudInit: { ciuser: 'cmux', ipconfig0: 'ip=dhcp' } },
+    ],
+  ])('reads %s', (_case, variables, pve) => {
+    expect(service(variables).pve).toMatchObject(pve);
+  });
+
+  it.each([{ PVE_NODE: '' }, { PVE_NODE: '*' }])('has no list of nodes for %j', (variables) => {
+    expect(service({ ...ALL, ...variables }).pve).not.toHaveProperty('nodes');
   });
 
   it('offers no driver settings for a Proxmox that is switched off', () => {
@@ -225,6 +281,7 @@ describe('what is accepted', () => {
       timing: {
         unknownHoldMs: 10_000,
         cloneTimeoutMs: 300_000,
+        permitWaitMs: 120_000,
         usableTimeoutMs: 90_000,
         startDeadlineMs: 600_000,
       },
@@ -278,7 +335,13 @@ describe('what is accepted', () => {
       logLevel: 'debug',
       dataDir: '/var/lib/cmux',
       concurrency: { perWorker: 3, perProvider: 4 },
-      timing: { unknownHoldMs: 101, cloneTimeoutMs: 1002, usableTimeoutMs: 1003, startDeadlineMs: 1004 },
+      timing: {
+        unknownHoldMs: 101,
+        cloneTimeoutMs: 1002,
+        permitWaitMs: 120_000,
+        usableTimeoutMs: 1003,
+        startDeadlineMs: 1004,
+      },
     });
   });
 

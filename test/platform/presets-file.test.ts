@@ -91,8 +91,10 @@ describe('the local presets', () => {
 
   it('describe what the simulators have to hold', () => {
     expect(templatesOf(LOCAL_PRESETS)).toEqual([
-      { vmid: 9000, name: 'cmux-template-4vcpu-8gb', cores: 4, memoryMib: 8192, diskGib: 32 },
-      { vmid: 9001, name: 'cmux-template-6vcpu-8gb', cores: 6, memoryMib: 8192, diskGib: 32 },
+      { kind: 'qemu', vmid: 9000, name: 'cmux-template-4vcpu-8gb', cores: 4, memoryMib: 8192, diskGib: 32 },
+      { kind: 'lxc', vmid: 9100, name: 'cmux-container-4vcpu-8gb', cores: 4, memoryMib: 8192, diskGib: 32 },
+      { kind: 'qemu', vmid: 9001, name: 'cmux-template-6vcpu-8gb', cores: 6, memoryMib: 8192, diskGib: 32 },
+      { kind: 'lxc', vmid: 9101, name: 'cmux-container-6vcpu-8gb', cores: 6, memoryMib: 8192, diskGib: 32 },
     ]);
     expect(snapshotsOf(LOCAL_PRESETS)).toEqual([
       { id: 'snapshot_sim4vcpu', vcpus: 4, memoryMib: 8192, diskGib: 32 },

@@ -80,6 +80,8 @@ const VIOLATIONS: readonly (readonly [string, string, string])[] = [
   ['src/providers/morph/planted-undici.ts', imports('undici'), 'home-of-undici'],
   ['src/platform/planted-cli.ts', imports('commander'), 'home-of-commander'],
   ['src/platform/planted-process.ts', imports('node:process'), 'environment-is-read-in-main'],
+  ['src/producers/fetch-planted.ts', imports('node:crypto'), 'fetch-client-runs-anywhere'],
+  ['src/producers/fetch-planted-more.ts', imports('./redis-producer.ts'), 'fetch-client-runs-anywhere'],
   ['src/store/planted-circle-a.ts', imports('./planted-circle-b.ts'), 'no-circular'],
   ['src/store/planted-missing.ts', imports('./no-such-file.ts'), 'resolvable'],
   ['src/platform/planted-dev.ts', imports('fast-check'), 'no-dev-dependencies'],

@@ -1,0 +1,82 @@
+/** `cmux-lifecycle selftest <provider>`: one sandbox's life, on simulators or on the real thing, as configured. */
+import { join } from 'node:path';
+import { LifecycleError } from '../core/lifecycle-error.ts';
+import { type Config, loadConfig } from '../platform/config.ts';
+import { createLogger } from '../platform/log.ts';
+import { connectRedis } from '../platform/redis.ts';
+import { createCapacityBook } from '../store/capacity-book.ts';
+import { createPermits } from '../store/permits.ts';
+import { createStore } from '../store/store.ts';
+import { type Backends, realBackends } from './backends.ts';
+import { startLocalParts } from './local.ts';
+import { createProviders } from './providers.ts';
+import { type Assumption, runSelftest } from './selftest-steps.ts';
+
+/** For everything, the clean-up apart. */
+const TIME_LIMIT_MS = 10 * 60_000;
+
+/** True when no assumption broke. */
+export async function selftest(name: string, environment: NodeJS.ProcessEnv): Promise<boolean> {
+  const config = loadConfig(environment);
+  const { redisUrl, backends, close } = await surroundingsOf(config);
+  // The deployment's own ids, turns and memory: what is tested must not disturb what runs.
+  const redis = await connectRedis(redisUrl, { role: 'worker' });
+  const store = createStore(redis, config.deployment);
+  const installId = await store.deployment.installId();
+  const providers = createProviders(store, backends, {
+    ...config,
+    installId,
+    permits: createPermits(store, async () => {}),
+    capacityBook: createCapacityBook(store),
+    log: createLogger(config.logLevel),
+  });
+  try {
+    const provider = providers.all.find((candidate) => candidate.name === name);
+    if (provider === undefined) {
+      const offered = providers.all.map((candidate) => candidate.name).join(', ');
+      throw new LifecycleError({
+        code: 'invalid_request',
+        retryable: false,
+        message: `${name} is not enabled; there is ${offered}`,
+      });
+    }
+    const preset = config.presets.find(({ sources }) => sources[provider.name] !== undefined);
+    if (preset === undefined) {
+      throw new LifecycleError({
+        code: 'unknown_preset',
+        retryable: false,
+        message: `no preset has a source for ${name}`,
+      });
+    }
+    console.log(`${name}, preset ${preset.name}${provider.simulated ? ' (simulated: no real machine)' : ''}`);
+    return await runSelftest(provider, {
+      deployment: { name: config.deployment, installId },
+      preset,
+      usableTimeoutMs: config.timing.usableTimeoutMs,
+      report: (assumption) => console.log(formatAssumption(assumption)),
+      signal: AbortSignal.timeout(TIME_LIMIT_MS),
+    });
+  } finally {
+    await providers.close();
+    await store.close();
+    redis.disconnect();
+    await close();
+  }
+}
+
+export function formatAssumption({ verdict, name, durationMs, detail }: Assumption): string {
+  const seconds = `${(durationMs / 1000).toFixed(1)} s`;
+  return `  ${verdict.padEnd(11)}${name} (${seconds})${detail === undefined ? '' : `: ${detail}`}`;
+}
+
+async function surroundingsOf(
+  config: Config,
+): Promise<{ readonly redisUrl: string; readonly backends: Backends; readonly close: () => Promise<void> }> {
+  if (config.mode === 'service') {
+    return { redisUrl: config.redis.url, backends: realBackends(config), close: async () => {} };
+  }
+  const { redisUrl, backends, close } = await startLocalParts(config, join(config.dataDir, 'selftest'), {
+    fresh: true,
+  });
+  return { redisUrl, backends, close };
+}

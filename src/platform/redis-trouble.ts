@@ -1,0 +1,8 @@
+/** ioredis' ways of saying that there is no connection, and Redis' of saying that it cannot answer yet. */
+const TROUBLE =
+  /MaxRetriesPerRequest|Connection is closed|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|Stream isn't writeable|LOADING|MASTERDOWN|READONLY/;
+
+/** True when Redis is away for the moment, as opposed to a mistake of ours. */
+export function isRedisTrouble(error: unknown): boolean {
+  return error instanceof Error && TROUBLE.test(`${error.name} ${error.message}`);
+}

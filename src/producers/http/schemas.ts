@@ -1,0 +1,172 @@
+/** The shapes of what we answer: for the OpenAPI document, and for tests that hold every answer against them. */
+import { z } from 'zod';
+import { FAILURE_KINDS } from '../../core/failure.ts';
+import { HTTP_STATUS, type LifecycleErrorCode } from '../../core/lifecycle-error.ts';
+import { OPERATION_KINDS, OPERATION_STATES } from '../../core/operation.ts';
+import { PROVIDER_NAMES } from '../../core/provider-name.ts';
+import { SANDBOX_STATES } from '../../core/sandbox.ts';
+import { WORKLOAD_TYPES } from '../../core/start-request.ts';
+import type { OperationView, SandboxView, WhyView } from '../../core/views.ts';
+
+const provider = z.enum(PROVIDER_NAMES);
+const unixMs = z.int().describe('Unix time, ms');
+
+export const sandboxSchema = z.object({
+  id: z.string(),
+  state: z.enum(SANDBOX_STATES),
+  provider: provider.exactOptional().describe('Where it really is, which may not be where it was asked for.'),
+  guestId: z.string().exactOptional(),
+  providerId: z.string().exactOptional().describe('The provider’s own id.'),
+  vmid: z.int().exactOptional(),
+  hostname: z.string().exactOptional(),
+  endpoints: z.record(z.string(), z.string()).describe('URL by name: vscode, worker, proxy, vnc, cdp.'),
+  fellBackFrom: z.array(provider),
+  preservesRam: z.boolean().exactOptional().describe('While paused: whether memory is kept.'),
+  remediation: z.string().exactOptional().describe('What only a person at the provider can do, while stuck.'),
+  cause: z
+    .string()
+    .describe('The operation, or what was found at the provider, that brought it into this state.'),
+  simulated: z.boolean().describe('True when a simulator answers in the provider’s place.'),
+  preset: z.string().exactOptional(),
+  workloadType: z.enum(WORKLOAD_TYPES).exactOptional(),
+  teamId: z.string().exactOptional(),
+  userId: z.string().exactOptional(),
+  taskRunId: z.string().exactOptional(),
+  metadata: z.record(z.string(), z.string()),
+  protected: z.boolean(),
+  idleTimeoutSeconds: z.int().exactOptional(),
+  ttlSeconds: z.int().exactOptional(),
+  onExpiry: z.enum(['pause', 'destroy']),
+  expiresAtMs: unixMs.exactOptional(),
+  createdAtMs: unixMs,
+  updatedAtMs: unixMs,
+});
+sandboxSchema satisfies z.ZodType<SandboxView>;
+
+export const resumedSandboxSchema = sandboxSchema.extend({ memoryKept: z.boolean() });
+
+export const sandboxListSchema = z.object({
+  sandboxes: z.array(sandboxSchema),
+  cursor: z.string().exactOptional().describe('Pass it to get the next page; absent on the last one.'),
+});
+
+const failureSchema = z.object({
+  kind: z.enum(FAILURE_KINDS),
+  effect: z.enum(['none', 'unknown', 'applied']).describe('What the failed call left at the provider.'),
+  message: z.string(),
+  remediation: z.string().exactOptional(),
+  retryAfterMs: z.number().exactOptional(),
+  provider: provider.exactOptional(),
+});
+
+const attemptSchema = z.object({
+  number: z.int(),
+  provider,
+  outcome: z.enum(['open', 'succeeded', 'failed', 'interrupted', 'superseded']),
+  openedAtMs: unixMs,
+  claimedAtMs: unixMs.exactOptional(),
+  endedAtMs: unixMs.exactOptional(),
+  failure: failureSchema.exactOptional(),
+  guestId: z.string().exactOptional(),
+  holdSinceMs: unixMs.exactOptional(),
+  holdFor: z.enum(['permit', 'guest']).exactOptional(),
+  followedBy: z.string().exactOptional(),
+});
+
+const codes = Object.keys(HTTP_STATUS) as [LifecycleErrorCode, ...LifecycleErrorCode[]];
+
+const operationFailureSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  remediation: z.string().exactOptional(),
+  retryable: z.boolean(),
+  causes: z.array(failureSchema).describe('The failure of each provider tried, in order.'),
+});
+
+export const operationSchema = z.object({
+  id: z.string(),
+  kind: z.enum(OPERATION_KINDS),
+  sandboxId: z.string(),
+  state: z.enum(OPERATION_STATES),
+  attempts: z.array(attemptSchema),
+  leftOut: z.array(z.object({ provider, reason: z.string() })),
+  failure: operationFailureSchema.exactOptional(),
+  memoryKept: z.boolean().exactOptional().describe('For a resume.'),
+  requestedBy: z.string().exactOptional(),
+  createdAtMs: unixMs,
+  settledAtMs: unixMs.exactOptional(),
+});
+
+export const operationListSchema = z.object({
+  operations: z.array(operationSchema),
+  cursor: z.string().exactOptional(),
+});
+
+const historyEntrySchema = z.object({
+  type: z.string(),
+  atMs: unixMs,
+  facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+});
+
+export const whySchema = z.object({
+  sandbox: sandboxSchema,
+  summary: z.string().describe('One sentence for a person.'),
+  operations: z.array(operationSchema),
+  history: z.array(historyEntrySchema).describe('Newest first, the last hundred.'),
+});
+
+export const providersSchema = z.object({
+  providers: z.array(
+    z.looseObject({
+      provider,
+      preservesRam: z.boolean(),
+      failureDomain: z.string(),
+      simulated: z.boolean(),
+      healthy: z.boolean(),
+      detail: z.string(),
+      breaker: z.enum(['closed', 'open']),
+      overCapacity: z.string().exactOptional(),
+      publishedAtMs: unixMs,
+      ageMs: z.int().describe('How old this status is. Workers publish every 15 s.'),
+      queue: z.object({ waiting: z.int(), active: z.int(), delayed: z.int(), failed: z.int() }),
+    }),
+  ),
+});
+
+export const eventSchema = z.object({
+  id: z.string(),
+  type: z.string(),
+  atMs: unixMs,
+  sandboxId: z.string(),
+  facts: z.record(z.string(), z.string()),
+});
+
+export const deadLettersSchema = z.object({
+  letters: z.array(
+    z.object({
+      event: z.object({ id: z.string(), sandboxId: z.string(), sequence: z.int(), to: z.string() }).loose(),
+      reason: z.string(),
+      tries: z.int(),
+      deadAtMs: unixMs,
+    }),
+  ),
+  totals: z.object({ backlog: z.int(), dead: z.int(), dropped: z.int() }),
+});
+
+export const errorSchema = z.object({
+  code: z.enum(codes),
+  message: z.string(),
+  retryable: z.boolean().describe('Whether the same request, with a new idempotency key, may succeed later.'),
+  operationId: z.string().exactOptional(),
+  sandboxId: z.string().exactOptional(),
+  cause: operationFailureSchema.exactOptional(),
+  remediation: z.string().exactOptional(),
+});
+
+/** The compiler's word that what the views hold is what the document says. */
+export type DocumentedViews = [
+  Fits<OperationView, z.output<typeof operationSchema>>,
+  Fits<WhyView, z.output<typeof whySchema>>,
+];
+type Fits<View extends DeepReadonly<Documented>, Documented> = View;
+type DeepReadonly<T> = { readonly [K in keyof T]: DeepReadonly<T[K]> };

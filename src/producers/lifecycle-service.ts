@@ -1,0 +1,194 @@
+/**
+ * What both transports offer, without waiting: the Redis producer and the HTTP API are thin layers over it,
+ * so that they behave alike. Each checks what it is given with the schemas of `requests.ts`; who may see what
+ * is decided here.
+ */
+import { LifecycleError } from '../core/lifecycle-error.ts';
+import type { Operation, PauseOptions, ResumeOptions } from '../core/operation.ts';
+import type { Sandbox } from '../core/sandbox.ts';
+import type { StartRequest } from '../core/start-request.ts';
+import { type ProviderView, viewOperation, viewSandbox, type WhyView } from '../core/views.ts';
+import { explainState } from '../core/why.ts';
+import { findSandbox } from '../queues/find-sandbox.ts';
+import type { SubmitOptions, Submitter } from '../queues/submit-operation.ts';
+import type { Adjustment } from '../store/adjusting.ts';
+import type { Page } from '../store/listing.ts';
+import type { Store } from '../store/store.ts';
+import type { OperationListRequest, SandboxListRequest } from './requests.ts';
+import { reported } from './store-trouble.ts';
+
+/** Who asks: a name for the receipts and, for a token of one team, the only team it may see. */
+export interface Caller {
+  readonly name: string;
+  readonly teamId?: string;
+}
+
+export interface ChangeRequest {
+  readonly caller: Caller;
+  readonly idempotencyKey?: string | undefined;
+  readonly expectTeamId?: string | undefined;
+}
+
+export interface SettledWait {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Every method rejects with a `LifecycleError`, `store_unavailable` while Redis is away. */
+export interface LifecycleService {
+  start(input: StartRequest, request: ChangeRequest): Promise<Operation>;
+  pause(anyId: string, options: PauseOptions, request: ChangeRequest): Promise<Operation>;
+  resume(anyId: string, options: ResumeOptions, request: ChangeRequest): Promise<Operation>;
+  destroy(anyId: string, request: ChangeRequest): Promise<Operation>;
+  adjust(anyId: string, adjustment: Adjustment, request: ChangeRequest): Promise<Sandbox>;
+  sandbox(anyId: string, caller: Caller): Promise<Sandbox>;
+  list(input: SandboxListRequest, caller: Caller): Promise<Page<Sandbox>>;
+  why(anyId: string, caller: Caller): Promise<WhyView>;
+  operation(operationId: string, caller: Caller): Promise<Operation>;
+  operations(input: OperationListRequest, caller: Caller): Promise<Page<Operation>>;
+  providers(): Promise<readonly ProviderView[]>;
+  /** The operation once it settled; `undefined` when the time is over. Rejects with the signal's reason. */
+  untilSettled(operationId: string, wait: SettledWait): Promise<Operation | undefined>;
+  /** Whether this caller may know that a sandbox exists. */
+  maySee(sandboxId: string, caller: Caller): Promise<boolean>;
+}
+
+export interface ServiceDeps {
+  readonly store: Store;
+  readonly submitter: Submitter;
+  readonly nowMs: () => number;
+}
+
+/** A sandbox's team never changes, so that a look-up is good for ever; this many are remembered. */
+const REMEMBERED_TEAMS = 10_000;
+
+export function createLifecycleService(deps: ServiceDeps): LifecycleService {
+  const { store, submitter } = deps;
+  const maySee = createTeamCheck(store);
+
+  const change = (
+    kind: 'pause' | 'resume' | 'destroy',
+    anyId: string,
+    options: Parameters<Submitter['change']>[2],
+    request: ChangeRequest,
+  ) => reported(async () => submitter.change(kind, anyId, options, submitOptions(anyId, request)));
+
+  return {
+    start: (input, request) =>
+      reported(async () => submitter.start(inTeamOf(request.caller, input), submitOptions('', request))),
+    pause: (anyId, options, request) => change('pause', anyId, options, request),
+    resume: (anyId, options, request) => change('resume', anyId, options, request),
+    destroy: (anyId, request) => change('destroy', anyId, {}, request),
+    adjust: (anyId, adjustment, request) =>
+      reported(async () => submitter.adjust(anyId, adjustment, submitOptions(anyId, request))),
+
+    sandbox: (anyId, caller) => reported(() => findSandbox(store, anyId, caller.teamId)),
+
+    list: ({ limit, cursor, ...filter }, { teamId }) =>
+      reported(async () => {
+        if (teamId !== undefined && filter.teamId !== undefined && filter.teamId !== teamId) {
+          return { items: [] };
+        }
+        const scoped = teamId === undefined ? filter : { ...filter, teamId };
+        return store.listing.sandboxes(scoped, { limit, ...(cursor === undefined ? {} : { cursor }) });
+      }),
+
+    why: (anyId, caller) => reported(async () => why(store, await findSandbox(store, anyId, caller.teamId))),
+
+    operation: (operationId, caller) =>
+      reported(async () => {
+        const operation = await store.reading.operation(operationId);
+        if (operation && (await maySee(operation.sandboxId, caller))) return operation;
+        throw notFound('operation', operationId);
+      }),
+
+    operations: ({ limit, cursor, states }, caller) =>
+      reported(() =>
+        store.listing.operations(
+          { states },
+          { limit, ...(cursor === undefined ? {} : { cursor }) },
+          (operation) => maySee(operation.sandboxId, caller),
+        ),
+      ),
+
+    providers: () => reported(() => providers(deps)),
+    untilSettled: (operationId, { timeoutMs, signal }) =>
+      reported(() => store.settlements.wait(operationId, { timeoutMs, ...(signal ? { signal } : {}) })),
+    maySee: (sandboxId, caller) => reported(() => maySee(sandboxId, caller)),
+  };
+}
+
+/** A token of one team starts for that team, whether or not the request says so. */
+function inTeamOf({ teamId }: Caller, input: StartRequest): StartRequest {
+  if (teamId === undefined) return input;
+  if (input.teamId !== undefined && input.teamId !== teamId) {
+    throw new LifecycleError({
+      code: 'forbidden',
+      message: 'teamId: this token belongs to another team',
+      retryable: false,
+    });
+  }
+  return { ...input, teamId };
+}
+
+function submitOptions(
+  anyId: string,
+  { caller, idempotencyKey, expectTeamId }: ChangeRequest,
+): SubmitOptions {
+  const { name, teamId } = caller;
+  if (teamId !== undefined && expectTeamId !== undefined && teamId !== expectTeamId) {
+    throw notFound('sandbox', anyId);
+  }
+  const team = expectTeamId ?? teamId;
+  return {
+    requestedBy: name,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(teamId === undefined ? {} : { idempotencyScope: teamId }),
+    ...(team === undefined ? {} : { expectTeamId: team }),
+  };
+}
+
+/** Whether a caller may know of a sandbox: its record is asked once, and not at all for who sees all. */
+function createTeamCheck(store: Store): LifecycleService['maySee'] {
+  const teams = new Map<string, string | undefined>();
+  return async (sandboxId, { teamId }) => {
+    if (teamId === undefined) return true;
+    if (!teams.has(sandboxId)) {
+      const sandbox = await store.reading.sandbox(sandboxId);
+      if (sandbox === undefined) return false;
+      if (teams.size >= REMEMBERED_TEAMS) teams.clear();
+      teams.set(sandboxId, sandbox.request.teamId);
+    }
+    return teams.get(sandboxId) === teamId;
+  };
+}
+
+async function why(store: Store, sandbox: Sandbox): Promise<WhyView> {
+  const [pending, behind, history] = await Promise.all([
+    store.reading.pendingOperations(sandbox.id),
+    store.reading.operation(sandbox.cause),
+    store.listing.history(sandbox.id),
+  ]);
+  const operations = [...(behind ? [behind] : []), ...pending.filter(({ id }) => id !== behind?.id)];
+  return {
+    sandbox: viewSandbox(sandbox),
+    summary: explainState(sandbox, behind, pending[0]),
+    operations: operations.map(viewOperation),
+    history,
+  };
+}
+
+async function providers({ store, submitter, nowMs }: ServiceDeps): Promise<readonly ProviderView[]> {
+  const statuses = (await store.deployment.view())?.statuses ?? [];
+  return Promise.all(
+    statuses.map(async (status) => ({
+      ...status,
+      ageMs: Math.max(0, nowMs() - status.publishedAtMs),
+      queue: await submitter.queueCounts(status.provider),
+    })),
+  );
+}
+
+export function notFound(what: string, id: string): LifecycleError {
+  return new LifecycleError({ code: 'not_found', message: `there is no ${what} ${id}`, retryable: false });
+}
