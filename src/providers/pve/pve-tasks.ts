@@ -88,18 +88,8 @@ export function createPveTasks(
         delayMs: (elapsedMs) => nextPollDelayMs(elapsedMs, usualMs.get(type)),
       },
     );
-    if (outcome === undefined) throw outlived(upid, timeoutMs, isClone);
+    if (outcome === undefined) throw outlived(upid, timeoutMs, isClone, options.provider);
     if (!isSuccess(outcome)) throw failedTask({ provider: options.provider, upid, exitStatus: outcome });
-  }
-
-  function outlived(upid: string, timeoutMs: number, isClone: boolean): ProviderError {
-    return new ProviderError({
-      kind: isClone ? 'still_creating' : 'timed_out',
-      effect: 'unknown',
-      message: `task ${upid} still runs after ${timeoutMs / 1000} s`,
-      remediation: 'Look at the task in the Proxmox task list; the storage may be slow or hang.',
-      provider: options.provider,
-    });
   }
 
   return {
@@ -123,6 +113,16 @@ export function createPveTasks(
       return lines.map((line) => line.t);
     },
   };
+}
+
+function outlived(upid: string, timeoutMs: number, isClone: boolean, provider: ProviderName): ProviderError {
+  return new ProviderError({
+    kind: isClone ? 'still_creating' : 'timed_out',
+    effect: 'unknown',
+    message: `task ${upid} still runs after ${timeoutMs / 1000} s`,
+    remediation: 'Look at the task in the Proxmox task list; the storage may be slow or hang.',
+    provider,
+  });
 }
 
 /** More tasks of one type than a node can have at work; Proxmox's own default of 50 could hide some. */
