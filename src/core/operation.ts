@@ -1,10 +1,11 @@
 import type { FailureReport } from './failure.ts';
 import type { ProviderName } from './provider-name.ts';
 
-export const OPERATION_KINDS = ['start', 'pause', 'resume', 'destroy', 'discard'] as const;
+export const OPERATION_KINDS = ['start', 'pause', 'resume', 'destroy', 'inspect', 'discard'] as const;
 
 /**
- * `start`, `pause`, `resume` and `destroy` are what callers ask for a sandbox. `discard` is internal: it
+ * `start`, `pause`, `resume` and `destroy` are what callers ask for a sandbox, and `inspect` what a refresh
+ * asks; it changes nothing at the provider. `discard` is internal: it
  * removes one condemned guest, whatever its sandbox does meanwhile, and is claimed on the guest.
  */
 export type OperationKind = (typeof OPERATION_KINDS)[number];

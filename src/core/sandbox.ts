@@ -61,13 +61,17 @@ export interface Sandbox {
   readonly remediation?: string;
 }
 
-/** The state a sandbox shows while an operation of this kind is carried out. */
-export const STATE_DURING = {
+const STATE_DURING: Readonly<Partial<Record<OperationKind, SandboxState>>> = {
   start: 'starting',
   pause: 'pausing',
   resume: 'resuming',
   destroy: 'destroying',
-} as const satisfies Partial<Record<OperationKind, SandboxState>>;
+};
+
+/** The state a sandbox shows while an operation of this kind is carried out, if it shows any. */
+export function stateDuring(kind: OperationKind): SandboxState | undefined {
+  return STATE_DURING[kind];
+}
 
 const ENDED: ReadonlySet<SandboxState> = new Set(['destroyed', 'failed', 'lost']);
 

@@ -3,7 +3,7 @@
  * so that they behave alike. Each checks what it is given with the schemas of `requests.ts`; who may see what
  * is decided here.
  */
-import { LifecycleError } from '../core/lifecycle-error.ts';
+import { isLifecycleError, LifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, PauseOptions, ResumeOptions } from '../core/operation.ts';
 import type { Sandbox } from '../core/sandbox.ts';
 import type { StartRequest } from '../core/start-request.ts';
@@ -42,6 +42,11 @@ export interface LifecycleService {
   destroy(anyId: string, request: ChangeRequest): Promise<Operation>;
   adjust(anyId: string, adjustment: Adjustment, request: ChangeRequest): Promise<Sandbox>;
   sandbox(anyId: string, caller: Caller): Promise<Sandbox>;
+  /**
+   * The same, after the provider was asked (an `inspect` operation): what was found is in the record. One that
+   * has ended, or whose provider does not answer in time, comes as recorded.
+   */
+  refreshed(anyId: string, caller: Caller, wait: SettledWait): Promise<Sandbox>;
   list(input: SandboxListRequest, caller: Caller): Promise<Page<Sandbox>>;
   why(anyId: string, caller: Caller): Promise<WhyView>;
   operation(operationId: string, caller: Caller): Promise<Operation>;
@@ -84,6 +89,18 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
 
     sandbox: (anyId, caller) => reported(() => findSandbox(store, anyId, caller.teamId)),
 
+    refreshed: (anyId, caller, { timeoutMs, signal }) =>
+      reported(async () => {
+        const { id } = await findSandbox(store, anyId, caller.teamId);
+        const operation = await submitter
+          .change('inspect', id, {}, submitOptions(id, { caller }))
+          .catch(whenNothingIsLeftToAsk);
+        if (operation) {
+          await store.settlements.wait(operation.id, { timeoutMs, ...(signal ? { signal } : {}) });
+        }
+        return findSandbox(store, id, caller.teamId);
+      }),
+
     list: ({ limit, cursor, ...filter }, { teamId }) =>
       reported(async () => {
         if (teamId !== undefined && filter.teamId !== undefined && filter.teamId !== teamId) {
@@ -116,6 +133,12 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
       reported(() => store.settlements.wait(operationId, { timeoutMs, ...(signal ? { signal } : {}) })),
     maySee: (sandboxId, caller) => reported(() => maySee(sandboxId, caller)),
   };
+}
+
+/** One that has ended, or is on its way out, is as recorded. */
+function whenNothingIsLeftToAsk(error: unknown): undefined {
+  if (isLifecycleError(error) && error.code === 'wrong_state') return undefined;
+  throw error;
 }
 
 /** A token of one team starts for that team, whether or not the request says so. */

@@ -25,7 +25,14 @@ export const attemptJobSchema = z.object({
 export type AttemptJob = z.output<typeof attemptJobSchema>;
 
 /** What people wait for goes first; a start must not queue behind a burst of pauses. Lower runs earlier. */
-const PRIORITY: Record<OperationKind, number> = { resume: 1, destroy: 2, start: 3, pause: 4, discard: 5 };
+const PRIORITY: Record<OperationKind, number> = {
+  resume: 1,
+  inspect: 1,
+  destroy: 2,
+  start: 3,
+  pause: 4,
+  discard: 5,
+};
 
 /** Finished jobs stay on the board for a week, as long as the records behind them, but never without bound. */
 const KEPT_JOBS = { age: 7 * 24 * 60 * 60, count: 10_000 };

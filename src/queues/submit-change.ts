@@ -15,10 +15,19 @@ import type { SubmitterDeps } from './submitter-deps.ts';
 const MAX_CONFLICTS = 20;
 /** Long enough for a big memory image on a slow disk, with retries. */
 const CHANGE_DEADLINE_MS = 15 * 60_000;
+/** Somebody waits for the answer of a question; later it is out of date. */
+const INSPECT_DEADLINE_MS = 30_000;
 /** A destroy gives up last: what it leaves behind costs money. */
 export const DESTROY_DEADLINE_MS = 24 * 60 * 60_000;
 
 export type ChangeKind = Exclude<OperationKind, 'start' | 'discard'>;
+
+const DEADLINE_MS: Readonly<Record<ChangeKind, number>> = {
+  pause: CHANGE_DEADLINE_MS,
+  resume: CHANGE_DEADLINE_MS,
+  destroy: DESTROY_DEADLINE_MS,
+  inspect: INSPECT_DEADLINE_MS,
+};
 
 export interface Change {
   readonly kind: ChangeKind;
@@ -70,7 +79,7 @@ async function decideChange(
       route: { candidates: [], leftOut: [] },
       requestedBy,
       createdAtMs: now,
-      deadlineAtMs: now + (kind === 'destroy' ? DESTROY_DEADLINE_MS : CHANGE_DEADLINE_MS),
+      deadlineAtMs: now + DEADLINE_MS[kind],
     };
     const outcome = await writeChange(deps, { sandbox, pending, admission, operation, key });
     if (outcome) return outcome;

@@ -4,7 +4,7 @@
  */
 import type { Guest } from '../core/guest.ts';
 import type { Attempt, Operation } from '../core/operation.ts';
-import { type Sandbox, STATE_DURING } from '../core/sandbox.ts';
+import { type Sandbox, stateDuring } from '../core/sandbox.ts';
 import { type Keys, transitionFacts, transitionKeys } from './keys.ts';
 import type { Reading } from './reading.ts';
 import { fieldsFromList, parseOperation, parseSandbox } from './records.ts';
@@ -66,7 +66,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
   return {
     async claim(operation, attempt, holder) {
       const subjectKey = subjectKeyOf(keys, operation);
-      const during = operation.kind === 'discard' ? '' : STATE_DURING[operation.kind];
+      const during = stateDuring(operation.kind) ?? '';
       const reply = (await scripts.run(
         'claim',
         [

@@ -9,6 +9,7 @@ import type { GuestFate, NextAttempt, Settlement } from '../store/attempt-ending
 import type { Claim } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import type { AttemptSession } from './attempt-session.ts';
+import { stateFromObservation } from './observed-state.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 /** A look at the guest after a change failed; longer would delay the caller's answer. */
@@ -201,8 +202,8 @@ function describeFailure(
   };
 }
 
-const STATE_BEFORE: Record<Exclude<OperationKind, 'discard'>, SandboxState> = {
-  start: 'failed',
+/** What a change that failed unseen most likely left: nothing changed. */
+const STATE_BEFORE: Readonly<Partial<Record<OperationKind, SandboxState>>> = {
   pause: 'running',
   resume: 'paused',
   destroy: 'running',
@@ -220,36 +221,27 @@ function sandboxAfterFailure(
     const neverSent = guest?.sentAtMs === undefined || !condemn;
     return { sandbox: { state: 'failed', cause }, guestFate: neverSent ? 'gone' : 'condemn' };
   }
-  const remediation = failure.remediation ?? observed?.remediation;
-  if (failure.kind === 'stuck' || observed?.condition === 'stuck') {
+  if (failure.kind === 'stuck') {
+    const remediation = failure.remediation ?? observed?.remediation;
     return {
       sandbox: { state: 'stuck', cause, ...(remediation === undefined ? {} : { remediation }) },
       guestFate: 'keep',
     };
   }
-  switch (observed?.condition) {
-    case 'gone':
-      return { sandbox: { state: 'lost', cause }, guestFate: 'gone' };
-    case 'running':
-      return { sandbox: { state: 'running', cause }, guestFate: 'keep' };
-    case 'paused':
-      return { sandbox: { state: 'paused', cause, preservesRam: true }, guestFate: 'keep' };
-    case 'stopped':
-      return { sandbox: { state: 'paused', cause: 'guest_stopped', preservesRam: false }, guestFate: 'keep' };
-    default: {
-      const kind = operation.kind === 'discard' ? 'destroy' : operation.kind;
-      const preservesRam = sandbox?.preservesRam;
-      const state = kind === 'destroy' && preservesRam !== undefined ? 'paused' : STATE_BEFORE[kind];
-      return {
-        sandbox: {
-          state,
-          cause,
-          ...(state === 'paused' && preservesRam !== undefined ? { preservesRam } : {}),
-        },
-        guestFate: 'keep',
-      };
-    }
-  }
+  const seen = observed && stateFromObservation(observed, cause);
+  const before = STATE_BEFORE[operation.kind];
+  if (seen) return seen;
+  if (before === undefined) return { guestFate: 'carry' };
+  const preservesRam = sandbox?.preservesRam;
+  const paused = before === 'paused' || (operation.kind === 'destroy' && preservesRam !== undefined);
+  return {
+    sandbox: {
+      state: paused ? 'paused' : before,
+      cause,
+      ...(paused && preservesRam !== undefined ? { preservesRam } : {}),
+    },
+    guestFate: 'keep',
+  };
 }
 
 async function observe(

@@ -14,6 +14,7 @@ import { type AttemptSession, HandOverError, openSession } from './attempt-sessi
 import { endFailedAttempt, handOver } from './end-attempt.ts';
 import { destroySandbox } from './operations/destroy.ts';
 import { discardGuest } from './operations/discard.ts';
+import { inspectSandbox } from './operations/inspect.ts';
 import { pauseSandbox } from './operations/pause.ts';
 import { resumeSandbox } from './operations/resume.ts';
 import { startSandbox } from './operations/start.ts';
@@ -27,6 +28,7 @@ const HANDLERS = {
   pause: pauseSandbox,
   resume: resumeSandbox,
   destroy: destroySandbox,
+  inspect: inspectSandbox,
   discard: discardGuest,
 } as const satisfies Record<OperationKind, Handler>;
 

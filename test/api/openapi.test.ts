@@ -73,6 +73,7 @@ test('the document describes every route, and the routes exist', async () => {
       'GET /v1/operations',
       'GET /v1/operations/{id}',
       'GET /v1/providers',
+      'GET /v1/webhooks/dead',
       'DELETE /v1/sandboxes/{id}',
       'GET /v1/sandboxes',
       'GET /v1/sandboxes/{id}',

@@ -105,19 +105,27 @@ function listRoute(service: LifecycleService): Route {
   });
 }
 
+/** An operation in front may take minutes; then the record as it is says more than a longer wait. */
+const REFRESH_WAIT_MS = 10_000;
+
 function getRoute(service: LifecycleService): Route {
   return defineRoute({
     method: 'GET',
     path: SANDBOX_PATH,
     name: 'getSandbox',
     summary: 'One sandbox',
-    description: 'From our records: the provider is not asked and nothing is woken.',
+    description:
+      'From our records; with `refresh` the provider is asked first and the record brought in line, which takes its turn behind what is under way. Nothing is woken.',
     role: 'viewer',
     params: sandboxId,
+    query: z.strictObject({ refresh: z.enum(['true', 'false']).default('false') }),
     replies: { 200: { description: 'The sandbox.', schema: sandboxSchema } },
-    errors: ['not_found'],
-    async handle({ params, caller, context }) {
-      return context.json(viewSandbox(await service.sandbox(params.id, caller)));
+    errors: ['not_found', 'too_many_operations'],
+    async handle({ params, query, caller, context }) {
+      if (query.refresh === 'false')
+        return context.json(viewSandbox(await service.sandbox(params.id, caller)));
+      const wait = { timeoutMs: REFRESH_WAIT_MS, signal: context.req.raw.signal };
+      return context.json(viewSandbox(await service.refreshed(params.id, caller, wait)));
     },
   });
 }
