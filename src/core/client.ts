@@ -90,8 +90,11 @@ export interface LifecycleClient<Input = StartInput> {
   ): Promise<SandboxView>;
   /** Protected sandboxes are left alone by everything automatic. */
   setProtection(sandboxId: string, isProtected: boolean, options?: ChangeOptions): Promise<SandboxView>;
-  /** By our id or the provider's. Does not ask the provider and wakes nothing. */
-  get(sandboxId: string): Promise<SandboxView>;
+  /**
+   * By our id or the provider's. Does not ask the provider, unless `refresh`; wakes nothing either way. A
+   * refresh takes its turn behind what is under way and answers within ten seconds with what it has.
+   */
+  get(sandboxId: string, options?: { readonly refresh?: boolean }): Promise<SandboxView>;
   list(options?: ListOptions): Promise<SandboxList>;
   /** Who or what brought a sandbox into its state. */
   why(sandboxId: string): Promise<WhyView>;

@@ -67,4 +67,6 @@ export interface Guest {
   readonly createdByOperation: string;
   readonly condemnedAtMs?: number;
   readonly cause?: string;
+  /** Its own secrets by name, sealed under the operator's key. */
+  readonly sealedSecrets?: Readonly<Record<string, string>>;
 }

@@ -9,6 +9,7 @@ import { createLoginPage, createPages } from '../dashboard/pages.tsx';
 import type { Config } from '../platform/config.ts';
 import type { Logger } from '../platform/log.ts';
 import { connectAgain } from '../platform/redis.ts';
+import { createSecretBox } from '../platform/secret-box.ts';
 import { type Access, type AccessEnv, createAccess } from '../producers/access/access.ts';
 import { isLoopbackName } from '../producers/access/foreign.ts';
 import { createApi } from '../producers/http/app.ts';
@@ -23,7 +24,10 @@ import type { System } from './system.ts';
 const BOARD_PATH = '/queues';
 
 /** The part of the configuration that HTTP takes. */
-export type HttpConfig = Pick<Config, 'deployment' | 'mode' | 'http' | 'enabledProviders' | 'webhook'>;
+export type HttpConfig = Pick<
+  Config,
+  'deployment' | 'mode' | 'http' | 'enabledProviders' | 'webhook' | 'secretsKey'
+>;
 
 export interface Http extends HttpServer {
   /** The one login link of a deployment's first start; it works once. Secret. */
@@ -95,7 +99,12 @@ async function openParts(system: System, config: HttpConfig, log: Logger) {
   return {
     store,
     queues,
-    service: createLifecycleService({ store, submitter, nowMs: Date.now }),
+    service: createLifecycleService({
+      store,
+      submitter,
+      nowMs: Date.now,
+      ...(config.secretsKey ? { secretBox: createSecretBox(config.secretsKey) } : {}),
+    }),
     async close() {
       await queues.close();
       await store.close();

@@ -42,7 +42,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
 
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
-  const { deployment, routing, presets, servicePorts, concurrency, timing, webhook } = config;
+  const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
   return {
     deployment,
     routing,
@@ -52,6 +52,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     log,
     ...(servicePorts && { servicePorts }),
     ...(webhook && { webhook }),
+    ...(secretsKey && { secretsKey }),
   };
 }
 

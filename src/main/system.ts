@@ -4,6 +4,7 @@ import type { Preset } from '../core/start-request.ts';
 import type { Logger } from '../platform/log.ts';
 import { connectRedis } from '../platform/redis.ts';
 import { checkRedisSafety, type RedisDurability } from '../platform/redis-safety.ts';
+import { createSecretBox } from '../platform/secret-box.ts';
 import { waitUntilUsable } from '../providers/readiness.ts';
 import type { ServicePort } from '../providers/service-ports.ts';
 import { createQueues, type Queues } from '../queues/queues.ts';
@@ -38,6 +39,7 @@ export interface SystemOptions {
     readonly startDeadlineMs: number;
   };
   readonly log: Logger;
+  readonly secretsKey?: string;
   /** Shorter in tests; in production the defaults are the ones that the guarantees state. */
   readonly recovery?: RecoveryTiming;
   readonly requestTimeoutMs?: number;
@@ -135,6 +137,7 @@ async function startWorkers(
     waitUntilUsable,
     permits,
     slots: concurrency.perProvider,
+    ...(options.secretsKey ? { secretBox: createSecretBox(options.secretsKey) } : {}),
     deployment: { name: deployment, installId },
     ...(options.onStep ? { onStep: options.onStep } : {}),
   };

@@ -54,6 +54,7 @@ export const environmentSchema = z.object({
     .optional(),
   PVE_VMID_RANGE: read.numberRange(...PVE_VMIDS).default({ first: 20_000, last: 29_999 }),
 
+  SECRETS_KEY: read.matching(/^[0-9a-f]{64}$/i, 'it is not 64 hex digits').optional(),
   MORPH_API_KEY: read.matching(/^\S+$/, 'it holds a space or a line break').optional(),
   MORPH_API_BASE_URL: read.apiUrl.default('https://cloud.morph.so/api'),
 
@@ -128,6 +129,7 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   PVE_CA_FILE: 'give a readable PEM file; on the node it is /etc/pve/pve-root-ca.pem',
   PVE_TLS_FINGERPRINT: 'copy the fingerprint from Proxmox: node → System → Certificates',
   PVE_VMID_RANGE: 'give a range that nothing else uses, such as 20000-29999',
+  SECRETS_KEY: 'make one with: openssl rand -hex 32',
   MORPH_API_KEY: 'copy the key from https://cloud.morph.so',
   MORPH_API_BASE_URL: 'leave it out, or give https://cloud.morph.so/api',
   REDIS_URL: 'give the address of your Redis, such as redis://127.0.0.1:6379',

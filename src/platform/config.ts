@@ -41,6 +41,8 @@ interface CommonConfig {
   readonly servicePorts?: readonly { readonly name: string; readonly port: number }[];
   /** Where every transition is told. Secret. */
   readonly webhook?: WebhookConfig;
+  /** Seals the secrets of single sandboxes; hex. Secret. */
+  readonly secretsKey?: string;
   readonly http: HttpConfig;
   readonly logLevel: Environment['LOG_LEVEL'];
   readonly dataDir: string;
@@ -104,6 +106,7 @@ export function loadConfig(variables: Variables): Config {
   const common = {
     ...commonConfig(env),
     ...(webhook && { webhook }),
+    ...(env.SECRETS_KEY === undefined ? {} : { secretsKey: env.SECRETS_KEY }),
     routing,
     presets,
     enabledProviders: enabled,
@@ -121,12 +124,15 @@ export function loadConfig(variables: Variables): Config {
 
 /** The configuration as it may be printed and logged. */
 export function redacted(config: Config): unknown {
-  const webhook = config.webhook && { webhook: redactedWebhook(config.webhook) };
-  if (config.mode === 'local') return { ...config, ...webhook };
+  const secret = {
+    ...(config.webhook && { webhook: redactedWebhook(config.webhook) }),
+    ...(config.secretsKey && { secretsKey: '***' }),
+  };
+  if (config.mode === 'local') return { ...config, ...secret };
   const { redis, pve, morph } = config;
   return {
     ...config,
-    ...webhook,
+    ...secret,
     redis: { ...redis, url: withoutPassword(redis.url) },
     ...(pve && { pve: { ...pve, apiToken: pve.apiToken.replace(/=.*$/, '=***') } }),
     ...(morph && { morph: { ...morph, apiKey: '***' } }),

@@ -85,7 +85,8 @@ export function createFetchClient(options: FetchClientOptions): FetchClient {
     setProtection: (sandboxId, isProtected, change = {}) =>
       post(sandboxId, 'protection', { protected: isProtected }, change),
 
-    get: (sandboxId) => get<SandboxView>(pathOf(sandboxId)),
+    get: (sandboxId, { refresh = false } = {}) =>
+      get<SandboxView>(pathOf(sandboxId), refresh ? { refresh: 'true' } : {}),
     why: (sandboxId) => get<WhyView>(pathOf(sandboxId, 'why')),
 
     list: ({ state, ended, metadata = {}, ...filter } = {}) =>

@@ -9,6 +9,7 @@ import type { Sandbox } from '../core/sandbox.ts';
 import type { StartRequest } from '../core/start-request.ts';
 import { type ProviderView, viewOperation, viewSandbox, type WhyView } from '../core/views.ts';
 import { explainState } from '../core/why.ts';
+import type { SecretBox } from '../platform/secret-box.ts';
 import { findSandbox } from '../queues/find-sandbox.ts';
 import type { SubmitOptions, Submitter } from '../queues/submit-operation.ts';
 import type { Adjustment } from '../store/adjusting.ts';
@@ -46,8 +47,10 @@ export interface LifecycleService {
    * The same, after the provider was asked (an `inspect` operation): what was found is in the record. One that
    * has ended, or whose provider does not answer in time, comes as recorded.
    */
-  refreshed(anyId: string, caller: Caller, wait: SettledWait): Promise<Sandbox>;
+  refreshed(anyId: string, caller: Caller, signal?: AbortSignal): Promise<Sandbox>;
   list(input: SandboxListRequest, caller: Caller): Promise<Page<Sandbox>>;
+  /** The guest's own secrets by name, such as `execToken`; empty when it has none or no key is configured. */
+  secrets(anyId: string, caller: Caller): Promise<Readonly<Record<string, string>>>;
   why(anyId: string, caller: Caller): Promise<WhyView>;
   operation(operationId: string, caller: Caller): Promise<Operation>;
   operations(input: OperationListRequest, caller: Caller): Promise<Page<Operation>>;
@@ -62,7 +65,12 @@ export interface ServiceDeps {
   readonly store: Store;
   readonly submitter: Submitter;
   readonly nowMs: () => number;
+  /** Opens the secrets of sandboxes; absent where none can be given out. */
+  readonly secretBox?: SecretBox;
 }
+
+/** An operation in front may take minutes; then the record as it is says more than a longer wait. */
+const REFRESH_WAIT_MS = 10_000;
 
 /** A sandbox's team never changes, so that a look-up is good for ever; this many are remembered. */
 const REMEMBERED_TEAMS = 10_000;
@@ -89,14 +97,15 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
 
     sandbox: (anyId, caller) => reported(() => findSandbox(store, anyId, caller.teamId)),
 
-    refreshed: (anyId, caller, { timeoutMs, signal }) =>
+    refreshed: (anyId, caller, signal) =>
       reported(async () => {
         const { id } = await findSandbox(store, anyId, caller.teamId);
         const operation = await submitter
           .change('inspect', id, {}, submitOptions(id, { caller }))
           .catch(whenNothingIsLeftToAsk);
         if (operation) {
-          await store.settlements.wait(operation.id, { timeoutMs, ...(signal ? { signal } : {}) });
+          const wait = { timeoutMs: REFRESH_WAIT_MS, ...(signal ? { signal } : {}) };
+          await store.settlements.wait(operation.id, wait);
         }
         return findSandbox(store, id, caller.teamId);
       }),
@@ -108,6 +117,16 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
         }
         const scoped = teamId === undefined ? filter : { ...filter, teamId };
         return store.listing.sandboxes(scoped, { limit, ...(cursor === undefined ? {} : { cursor }) });
+      }),
+
+    secrets: (anyId, caller) =>
+      reported(async () => {
+        const { placement } = await findSandbox(store, anyId, caller.teamId);
+        const guest = placement && (await store.reading.guest(placement.guestId));
+        const { secretBox } = deps;
+        if (!guest?.sealedSecrets || !secretBox) return {};
+        const open = ([name, sealed]: [string, string]) => [name, secretBox.open(guest.id, sealed)];
+        return Object.fromEntries(Object.entries(guest.sealedSecrets).map(open));
       }),
 
     why: (anyId, caller) => reported(async () => why(store, await findSandbox(store, anyId, caller.teamId))),

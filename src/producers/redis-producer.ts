@@ -120,7 +120,10 @@ export function createProducer(store: Store, submitter: Submitter, name = DEFAUL
       return viewSandbox(await service.adjust(sandboxId, protection, requestOf(options)));
     },
 
-    get: async (sandboxId) => viewSandbox(await service.sandbox(sandboxId, caller)),
+    get: async (sandboxId, { refresh = false } = {}) =>
+      viewSandbox(
+        refresh ? await service.refreshed(sandboxId, caller) : await service.sandbox(sandboxId, caller),
+      ),
 
     async list({ state, ended, ...filter } = {}) {
       const request = parse(sandboxListSchema, { ...filter, states: statesToShow(state, ended) });

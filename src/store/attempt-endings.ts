@@ -59,6 +59,8 @@ export interface Settlement {
     readonly remediation?: string;
   };
   readonly guestFate: GuestFate;
+  /** Secrets that the guest was given, sealed. */
+  readonly sealedSecrets?: Readonly<Record<string, string>>;
 }
 
 /** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number. */
@@ -133,6 +135,11 @@ export async function settle(
     writeSandbox(transaction, keys, claim, settlement.sandbox, nowMs);
     if (claim.guest && settlement.sandbox.state === 'running') keepMemory(transaction, keys, claim.guest);
     if (claim.guest && settlement.sandbox.state === 'paused') freeMemory(transaction, keys, claim.guest);
+  }
+  if (claim.guest && settlement.sealedSecrets) {
+    transaction.setFields(keys.guest(claim.guest.id), {
+      sealedSecrets: JSON.stringify(settlement.sealedSecrets),
+    });
   }
   applyFate(transaction, keys, claim, settlement.guestFate, settlement.sandbox?.cause ?? state, nowMs);
   emitEnding(transaction, keys, claim, settlement, nowMs);

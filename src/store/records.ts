@@ -209,6 +209,7 @@ const guestSchema = z.object({
   creationTask: z.string().exactOptional(),
   createdByOperation: z.string(),
   condemnedAtMs: stored.exactOptional(),
+  sealedSecrets: json(z.record(z.string(), z.string())).exactOptional(),
   cause: z.string().exactOptional(),
 });
 

@@ -2,6 +2,7 @@ import type { Endpoint } from '../core/guest.ts';
 import type { NextStepLimits } from '../core/next-step.ts';
 import type { Permits } from '../core/ports.ts';
 import type { Logger } from '../platform/log.ts';
+import type { SecretBox } from '../platform/secret-box.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Queues } from '../queues/queues.ts';
 import type { Submitter } from '../queues/submit-operation.ts';
@@ -33,6 +34,8 @@ export interface WorkerDeps {
   /** Attempts at once on this provider, all workers together. */
   readonly slots: number;
   readonly log: Logger;
+  /** Absent: secrets of sandboxes are kept in the guest's own configuration alone. */
+  readonly secretBox?: SecretBox;
   readonly nowMs: () => number;
   readonly onStep?: StepObserver;
 }

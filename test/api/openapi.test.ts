@@ -78,6 +78,7 @@ test('the document describes every route, and the routes exist', async () => {
       'GET /v1/sandboxes',
       'GET /v1/sandboxes/{id}',
       'GET /v1/sandboxes/{id}/why',
+      'GET /v1/sandboxes/{id}/secrets',
       'POST /v1/sandboxes',
       'POST /v1/sandboxes/{id}/pause',
       'POST /v1/sandboxes/{id}/protection',

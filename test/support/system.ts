@@ -5,6 +5,7 @@ import type { RoutingPolicy } from '../../src/core/route.ts';
 import type { Preset } from '../../src/core/start-request.ts';
 import {
   type Backends,
+  type LocalSimulatorOptions,
   type LocalSimulators,
   simulatedBackends,
   startLocalSimulators,
@@ -38,11 +39,16 @@ export interface TestSystemOptions {
   readonly routing?: RoutingPolicy;
   readonly timing?: Partial<SystemOptions['timing']>;
   readonly recovery?: RecoveryTiming;
-  readonly latency?: Partial<typeof LATENCY>;
+  readonly latency?: LocalSimulatorOptions['latency'];
   readonly redisUrl?: string;
   /** Default: a name of its own. */
   readonly deployment?: string;
   readonly nodeMemoryMib?: number;
+  /** At the simulated Proxmox, besides those of the presets. */
+  readonly templates?: LocalSimulatorOptions['templates'];
+  /** Whether containers get a token for cmux's exec daemon. Default false. */
+  readonly execToken?: boolean;
+  readonly secretsKey?: string;
   readonly onStep?: SystemOptions['onStep'];
   readonly webhook?: SystemOptions['webhook'];
 }
@@ -65,8 +71,13 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
   const simulators = await startLocalSimulators(config, {
     latency,
     nodeMemoryMib: test.nodeMemoryMib ?? ROOMY_NODE_MIB,
+    ...(test.templates ? { templates: test.templates } : {}),
   });
-  const backends: Backends = simulatedBackends(simulators);
+  const { pve, ...others } = simulatedBackends(simulators);
+  const backends: Backends = {
+    ...others,
+    ...(pve && { pve: { ...pve, execToken: test.execToken === true } }),
+  };
   const options: SystemOptions = {
     redis: { url: test.redisUrl ?? sharedRedisUrl(), durability: 'managed' },
     deployment: test.deployment ?? `test-${randomBytes(6).toString('hex')}`,
@@ -85,6 +96,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     log: pino({ level: process.env.TEST_LOG ?? 'silent' }),
     recovery: test.recovery ?? FAST_RECOVERY,
     requestTimeoutMs: 2_000,
+    ...(test.secretsKey ? { secretsKey: test.secretsKey } : {}),
     ...(test.onStep ? { onStep: test.onStep } : {}),
     ...(test.webhook ? { webhook: test.webhook } : {}),
   };

@@ -48,6 +48,7 @@ export function sandboxRoutes(service: LifecycleService): readonly Route[] {
     getRoute(service),
     destroyRoute(service),
     whyRoute(service),
+    secretsRoute(service),
   ];
 }
 
@@ -105,9 +106,6 @@ function listRoute(service: LifecycleService): Route {
   });
 }
 
-/** An operation in front may take minutes; then the record as it is says more than a longer wait. */
-const REFRESH_WAIT_MS = 10_000;
-
 function getRoute(service: LifecycleService): Route {
   return defineRoute({
     method: 'GET',
@@ -124,8 +122,8 @@ function getRoute(service: LifecycleService): Route {
     async handle({ params, query, caller, context }) {
       if (query.refresh === 'false')
         return context.json(viewSandbox(await service.sandbox(params.id, caller)));
-      const wait = { timeoutMs: REFRESH_WAIT_MS, signal: context.req.raw.signal };
-      return context.json(viewSandbox(await service.refreshed(params.id, caller, wait)));
+      const sandbox = await service.refreshed(params.id, caller, context.req.raw.signal);
+      return context.json(viewSandbox(sandbox));
     },
   });
 }
@@ -162,6 +160,30 @@ function whyRoute(service: LifecycleService): Route {
     errors: ['not_found'],
     async handle({ params, caller, context }) {
       return context.json(await service.why(params.id, caller));
+    },
+  });
+}
+
+function secretsRoute(service: LifecycleService): Route {
+  return defineRoute({
+    method: 'GET',
+    path: `${SANDBOX_PATH}/secrets`,
+    name: 'getSandboxSecrets',
+    summary: 'The secrets of one sandbox, such as its exec token',
+    description: 'For operators. Empty where the sandbox has none, or where no SECRETS_KEY is configured.',
+    role: 'operator',
+    params: sandboxId,
+    replies: {
+      200: {
+        description: 'Secrets by name.',
+        schema: z.object({ secrets: z.record(z.string(), z.string()) }),
+        headers: { 'Cache-Control': '`no-store`' },
+      },
+    },
+    errors: ['not_found'],
+    async handle({ params, caller, context }) {
+      context.header('Cache-Control', 'no-store');
+      return context.json({ secrets: await service.secrets(params.id, caller) });
     },
   });
 }

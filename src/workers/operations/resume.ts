@@ -2,6 +2,7 @@ import type { ResumeOptions } from '../../core/operation.ts';
 import type { ProviderCall } from '../../providers/provider.ts';
 import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
+import { sealSecrets } from '../seal-secrets.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 import { requireGuestRef } from './guest-of.ts';
 
@@ -41,5 +42,6 @@ export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): 
       ...(placement ? { placement: { ...placement, endpoints: facts.endpoints } } : {}),
     },
     guestFate: 'keep',
+    ...sealSecrets(deps, facts),
   };
 }

@@ -11,6 +11,7 @@ import type { CreatedGuest, GuestFacts, Provider } from '../../providers/provide
 import { isProviderError, ProviderError } from '../../providers/provider-error.ts';
 import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
+import { sealSecrets } from '../seal-secrets.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 
 export async function startSandbox(session: AttemptSession, deps: WorkerDeps): Promise<Settlement> {
@@ -38,6 +39,7 @@ export async function startSandbox(session: AttemptSession, deps: WorkerDeps): P
       },
     },
     guestFate: 'keep',
+    ...sealSecrets(deps, facts),
   };
 }
 
