@@ -1,5 +1,5 @@
 /**
- * The layers of docs/architecture (see also CONTEXT.md), made checkable. Each rule's comment says what to do
+ * The layers of ARCHITECTURE.md (see also CONTEXT.md), made checkable. Each rule's comment says what to do
  * when it fires. `npm run check:layers` runs this.
  */
 

@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     // Processes, not threads: tests start servers, send signals and must not share a heap.
     pool: 'forks',
+    // Most of a test's time is waiting for simulated machines: a second worker fills it, also on two cores.
+    maxWorkers: 2,
     // Whole-system tests take some seconds on a loaded two-core machine; a hang shows within half a minute.
     testTimeout: 30_000,
     hookTimeout: 30_000,

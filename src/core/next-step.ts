@@ -54,6 +54,10 @@ const WAITING_LOOK_MS = 2_000;
 const RETRY_BASE_MS = 500;
 /** Above this a caller who waits would rather be told. */
 const RETRY_CAP_MS = 15_000;
+/** From this try on each delay is this much longer, up to a cap: a day of destroying is 250 attempts, not 6,000. */
+const PATIENT_AFTER_TRIES = 20;
+const PATIENT_GROWTH = 1.05;
+const PATIENT_CAP_MS = 10 * 60_000;
 /** Tries of one start on one provider before the route goes on. */
 const MAX_START_TRIES = 4;
 /** Tries of a pause or resume before it fails with the truth. Destroys go on until their deadline. */
@@ -83,7 +87,8 @@ export function holdReasonFor(kind: FailureKind): HoldReason {
 /** Its turn wakes it; the delay only makes up for a lost wake-up. */
 function decideWaiting(input: NextStepInput): NextStep {
   const { holdSinceMs = input.nowMs, nowMs, limits, deadlineAtMs } = input;
-  const untilMs = Math.min(holdSinceMs + limits.permitWaitMs, deadlineAtMs);
+  const persistent = input.kind === 'destroy' || input.kind === 'discard';
+  const untilMs = persistent ? deadlineAtMs : Math.min(holdSinceMs + limits.permitWaitMs, deadlineAtMs);
   if (nowMs < untilMs) {
     return { step: 'hold', holdFor: 'permit', delayMs: Math.min(WAITING_LOOK_MS, untilMs - nowMs) };
   }
@@ -151,7 +156,9 @@ function withinDeadline(input: NextStepInput, retry: NextStep & { readonly step:
 }
 
 function retryDelayMs({ failure, triesHere }: NextStepInput): number {
-  const backOffMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(triesHere - 1, 10));
+  const patience = PATIENT_GROWTH ** Math.max(0, triesHere - PATIENT_AFTER_TRIES);
+  const cappedMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(triesHere - 1, 10));
+  const backOffMs = Math.round(Math.min(PATIENT_CAP_MS, cappedMs * patience));
   return Math.max(backOffMs, Math.min(failure.retryAfterMs ?? 0, RETRY_CAP_MS));
 }
 

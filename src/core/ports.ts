@@ -13,6 +13,8 @@ export interface VmidPool {
   reserve(guestId: string): Promise<number>;
   /** Gives an id back that somebody else was found to hold; it is not offered again for the cool-down. */
   reject(guestId: string, vmid: number): Promise<void>;
+  /** Gives back the id of a guest whose intent will not be recorded, so that nothing was asked for under it. */
+  giveBack(guestId: string): Promise<void>;
 }
 
 /** What `VmidPool.reserve` throws when every id of the range is held or cooling down. */

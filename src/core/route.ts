@@ -3,7 +3,7 @@ import type { LeftOut, Route } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
 import type { Sources, StartRequest, WorkloadType } from './start-request.ts';
 
-/** The operator's wishes about where sandboxes run; see the configuration reference. */
+/** The operator's wishes about where sandboxes run; see `.env.example`. */
 export interface RoutingPolicy {
   readonly primary: ProviderName;
   readonly fallbacks: readonly ProviderName[];

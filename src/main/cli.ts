@@ -40,8 +40,12 @@ program
   .command('selftest')
   .argument('<provider>', 'pve-vm, pve-lxc or morph')
   .description('one sandbox from its start to its end, as configured, and what of our assumptions held')
-  .action(async (provider: string) => {
-    if (!(await selftest(provider, process.env))) process.exitCode = EXIT_FAILED;
+  .option(
+    '--record <file>',
+    'write every request to the provider and its reply into a new file, as JSON lines: headers left out, and secrets, tokens, users and addresses replaced; names of nodes, storages and guests stay, so read it before you give it away',
+  )
+  .action(async (provider: string, options: { record?: string }) => {
+    if (!(await selftest(provider, process.env, options))) process.exitCode = EXIT_FAILED;
   });
 
 addTokenCommands(program, process.env);

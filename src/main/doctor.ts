@@ -81,7 +81,7 @@ async function examinePve(
     KINDS[kind],
     {
       http,
-      vmids: { reserve: unused, reject: unused },
+      vmids: { reserve: unused, reject: unused, giveBack: unused },
       permits: { take: unused, note: unused, release: unused },
       capacityBook: { reservations: () => Promise.resolve([]), reserve: unused, release: unused },
       raiseAlert: () => {},

@@ -2,6 +2,7 @@
 
 import type { CapacityBook, Permits } from '../core/ports.ts';
 import type { Logger } from '../platform/log.ts';
+import type { HttpClient } from '../providers/http-client.ts';
 import { createMorphProvider } from '../providers/morph/morph.ts';
 import { createMorphHttpClient } from '../providers/morph/morph-api.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -29,6 +30,8 @@ export interface ProvidersOptions {
   readonly permits: Permits;
   readonly capacityBook: CapacityBook;
   readonly log: Pick<Logger, 'warn'>;
+  /** Put between every driver and its provider, to see what goes by. */
+  readonly watchHttp?: (http: HttpClient) => HttpClient;
 }
 
 /** Morph's own SDK opens a hundred; ours are few and short. */
@@ -46,14 +49,15 @@ export function createProviders(
 ): Providers {
   const all: Provider[] = [];
   const closers: (() => Promise<void>)[] = [];
+  const { watchHttp = (http) => http } = options;
   if (pve) {
-    const deps = pveDeps(store, pve, options);
+    const deps = pveDeps(store, pve, watchHttp, options);
     closers.push(deps.http.close);
     for (const kind of pve.kinds) all.push(PVE_DRIVERS[kind](deps, pveOptions(pve, options)));
   }
   if (morph) {
     const { failureDomain, simulated, apiKey, apiBaseUrl: baseUrl } = morph;
-    const http = createMorphHttpClient({ apiKey, baseUrl, maxConnections: MORPH_CONNECTIONS });
+    const http = watchHttp(createMorphHttpClient({ apiKey, baseUrl, maxConnections: MORPH_CONNECTIONS }));
     closers.push(http.close);
     all.push(createMorphProvider({ http }, { failureDomain, simulated, ...commonOptions(options) }));
   }
@@ -66,11 +70,16 @@ export function createProviders(
 }
 
 /** Both kinds share them: they load one endpoint and take from one range of VMIDs. */
-function pveDeps(store: Store, pve: PveBackend, options: ProvidersOptions): PveDeps {
+function pveDeps(
+  store: Store,
+  pve: PveBackend,
+  watchHttp: (http: HttpClient) => HttpClient,
+  options: ProvidersOptions,
+): PveDeps {
   const { failureDomain, vmidRange, kinds } = pve;
   const { installId, permits, capacityBook, log } = options;
   return {
-    http: createPveHttpClient({ provider: kinds[0] ?? 'pve-vm', ...pve }),
+    http: watchHttp(createPveHttpClient({ provider: kinds[0] ?? 'pve-vm', ...pve })),
     vmids: createVmidPool(store, { failureDomain, ...vmidRange, installId, nowMs: Date.now }),
     permits,
     capacityBook,

@@ -1,9 +1,13 @@
 /** `cmux-lifecycle selftest <provider>`: one sandbox's life, on simulators or on the real thing, as configured. */
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LifecycleError } from '../core/lifecycle-error.ts';
 import { type Config, loadConfig } from '../platform/config.ts';
 import { createLogger } from '../platform/log.ts';
 import { connectRedis } from '../platform/redis.ts';
+import type { HttpClient } from '../providers/http-client.ts';
+import { createRedactor } from '../providers/redact-transcript.ts';
+import { createTranscript } from '../providers/transcript.ts';
 import { createCapacityBook } from '../store/capacity-book.ts';
 import { createPermits } from '../store/permits.ts';
 import { createStore } from '../store/store.ts';
@@ -15,9 +19,19 @@ import { type Assumption, runSelftest } from './selftest-steps.ts';
 /** For everything, the clean-up apart. */
 const TIME_LIMIT_MS = 10 * 60_000;
 
+export interface SelftestCommandOptions {
+  /** A file that does not exist yet: every exchange with the provider, redacted, as JSON lines. */
+  readonly record?: string;
+}
+
 /** True when no assumption broke. */
-export async function selftest(name: string, environment: NodeJS.ProcessEnv): Promise<boolean> {
+export async function selftest(
+  name: string,
+  environment: NodeJS.ProcessEnv,
+  { record }: SelftestCommandOptions = {},
+): Promise<boolean> {
   const config = loadConfig(environment);
+  if (record !== undefined) createEmpty(record);
   const { redisUrl, backends, close } = await surroundingsOf(config);
   // The deployment's own ids, turns and memory: what is tested must not disturb what runs.
   const redis = await connectRedis(redisUrl, { role: 'worker' });
@@ -26,9 +40,10 @@ export async function selftest(name: string, environment: NodeJS.ProcessEnv): Pr
   const providers = createProviders(store, backends, {
     ...config,
     installId,
-    permits: createPermits(store, async () => {}),
+    permits: createPermits(store, async () => true),
     capacityBook: createCapacityBook(store),
     log: createLogger(config.logLevel),
+    ...(record === undefined ? {} : { watchHttp: recordTo(record, backends) }),
   });
   try {
     const provider = providers.all.find((candidate) => candidate.name === name);
@@ -62,6 +77,30 @@ export async function selftest(name: string, environment: NodeJS.ProcessEnv): Pr
     redis.disconnect();
     await close();
   }
+}
+
+/** Before anything is asked: a transcript that cannot be written is no reason to make a guest first. */
+function createEmpty(file: string): void {
+  try {
+    writeFileSync(file, '', { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    throw new LifecycleError({
+      code: 'invalid_request',
+      retryable: false,
+      message: `the transcript cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+      remediation: 'Name a file that does not exist yet, in a folder that does.',
+    });
+  }
+}
+
+/** Line by line, so that an interrupted run leaves what it has seen. */
+function recordTo(file: string, { pve, morph }: Backends): (http: HttpClient) => HttpClient {
+  const tokenParts = pve?.apiToken.split('=') ?? [];
+  const secrets = [...tokenParts, ...(pve ? [pve.apiToken] : []), ...(morph ? [morph.apiKey] : [])];
+  return createTranscript({
+    redactor: createRedactor(secrets),
+    write: (line) => appendFileSync(file, `${JSON.stringify(line)}\n`),
+  });
 }
 
 export function formatAssumption({ verdict, name, durationMs, detail }: Assumption): string {

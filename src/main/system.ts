@@ -1,4 +1,5 @@
 /** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
+import { isSettled } from '../core/operation.ts';
 import type { RoutingPolicy } from '../core/route.ts';
 import type { Preset } from '../core/start-request.ts';
 import type { Logger } from '../platform/log.ts';
@@ -16,6 +17,7 @@ import { createStore, DEFAULT_LEASE, type Store } from '../store/store.ts';
 import type { StepObserver } from '../workers/attempt-session.ts';
 import { type LifecycleWorker, startLifecycleWorker } from '../workers/lifecycle-worker.ts';
 import { startStatusPublisher } from '../workers/publish-status.ts';
+import { createLocalShare, slotsWithReserve } from '../workers/slot-share.ts';
 import { startSweepWorker } from '../workers/sweep-worker.ts';
 import type { WebhookTarget } from '../workers/webhook/send-event.ts';
 import { startWebhookWorker } from '../workers/webhook/webhook-worker.ts';
@@ -122,7 +124,9 @@ async function startWorkers(
   const installId = await store.deployment.installId();
   const permits = createPermits(store, async (operationId) => {
     const operation = await store.reading.operation(operationId);
-    if (operation) await queues.wake(operation);
+    if (operation === undefined || isSettled(operation.state)) return false;
+    await queues.wake(operation);
+    return true;
   });
   const providers = createProviders(store, options.backends, {
     ...options,
@@ -146,9 +150,12 @@ async function startWorkers(
     await Promise.all(workers.map((worker) => worker.close(DRAIN_GRACE_MS)));
   });
   for (const provider of providers.all) {
-    const deps: WorkerDeps = { ...common, provider };
-    await queues.byProvider.get(provider.name)?.setGlobalConcurrency(concurrency.perProvider);
-    const perWorker = { concurrency: concurrency.perWorker, ...recovery };
+    const localShare = createLocalShare(concurrency.perWorker);
+    const deps: WorkerDeps = { ...common, provider, localShare };
+    await queues.byProvider
+      .get(provider.name)
+      ?.setGlobalConcurrency(slotsWithReserve(concurrency.perProvider));
+    const perWorker = { concurrency: slotsWithReserve(concurrency.perWorker), ...recovery };
     workers.push(await startLifecycleWorker(deps, perWorker));
     const publisher = await startStatusPublisher(deps);
     closers.push(publisher.close);

@@ -92,7 +92,7 @@ export type Setting = keyof Environment;
 
 export const SETTINGS = Object.keys(environmentSchema.shape) as readonly Setting[];
 
-const A_PROVIDER = 'use pve-vm or morph';
+const A_PROVIDER = 'use pve-vm, pve-lxc or morph';
 const TRUE_OR_FALSE = 'use true or false';
 const A_DURATION = 'give milliseconds, such as 10000';
 
@@ -100,7 +100,7 @@ const A_DURATION = 'give milliseconds, such as 10000';
 export const REMEDIES: Readonly<Record<Setting, string>> = {
   SANDBOX_PROVIDER: A_PROVIDER,
   SANDBOX_PRIMARY_PROVIDER: A_PROVIDER,
-  SANDBOX_FALLBACK_PROVIDERS: 'list pve-vm, morph, or set it to nothing for no fallback',
+  SANDBOX_FALLBACK_PROVIDERS: 'list pve-vm, pve-lxc, morph, or set it to nothing for no fallback',
   SANDBOX_ROUTE_DEV: A_PROVIDER,
   SANDBOX_ROUTE_PROD: A_PROVIDER,
   SANDBOX_ROUTE_EPHEMERAL: A_PROVIDER,
@@ -108,7 +108,7 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   SANDBOX_ROUTE_LONG_RUNNING: A_PROVIDER,
   SANDBOX_ROLLOUT: 'give weights, such as pve-vm:20,morph:80',
   SANDBOX_ROLLOUT_KEY: 'use sandbox, user or team',
-  SANDBOX_PRESETS_FILE: 'see docs/configuration.md for the form of the file',
+  SANDBOX_PRESETS_FILE: 'see .env.example for the form of the file',
   SANDBOX_PORTS: 'give names with ports, such as worker:39377,vscode:39378',
   PROXMOX_KVM_ENABLED: TRUE_OR_FALSE,
   PROXMOX_LXC_ENABLED: TRUE_OR_FALSE,

@@ -3,6 +3,7 @@
  * so that they behave alike. Each checks what it is given with the schemas of `requests.ts`; who may see what
  * is decided here.
  */
+import type { HistoryEntry } from '../core/events.ts';
 import { isLifecycleError, LifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, PauseOptions, ResumeOptions } from '../core/operation.ts';
 import type { Sandbox } from '../core/sandbox.ts';
@@ -206,11 +207,11 @@ function createTeamCheck(store: Store): LifecycleService['maySee'] {
 }
 
 async function why(store: Store, sandbox: Sandbox): Promise<WhyView> {
-  const [pending, behind, history] = await Promise.all([
+  const [pending, history] = await Promise.all([
     store.reading.pendingOperations(sandbox.id),
-    store.reading.operation(sandbox.cause),
     store.listing.history(sandbox.id),
   ]);
+  const behind = await operationBehind(store, sandbox, history);
   const operations = [...(behind ? [behind] : []), ...pending.filter(({ id }) => id !== behind?.id)];
   return {
     sandbox: viewSandbox(sandbox),
@@ -218,6 +219,18 @@ async function why(store: Store, sandbox: Sandbox): Promise<WhyView> {
     operations: operations.map(viewOperation),
     history,
   };
+}
+
+/** The cause of a state that an operation failed into is a sentence; the history names the operation. */
+async function operationBehind(
+  store: Store,
+  { cause }: Sandbox,
+  history: readonly HistoryEntry[],
+): Promise<Operation | undefined> {
+  const named = await store.reading.operation(cause);
+  if (named !== undefined) return named;
+  const operationId = history.find(({ type }) => type === 'sandbox.changed')?.facts.operationId;
+  return typeof operationId === 'string' ? store.reading.operation(operationId) : undefined;
 }
 
 async function providers({ store, submitter, nowMs }: ServiceDeps): Promise<readonly ProviderView[]> {

@@ -42,7 +42,7 @@ export interface Submitter {
    * @throws `LifecycleError`: `not_found`, `wrong_state`, `idempotency_key_reused`.
    */
   adjust(sandboxId: string, adjustment: Adjustment, options?: SubmitOptions): Promise<Sandbox>;
-  /** Removes a condemned guest; `undefined` when one is under way or the guest is no longer condemned. */
+  /** Removes a condemned guest; `undefined` when one is under way or the guest is neither condemned nor stuck. */
   discard(guestId: string): Promise<Operation | undefined>;
   /** Gets the operation at the head of a line going: opens its first attempt, or settles it at once. */
   advance(operationId: string): Promise<void>;
@@ -65,7 +65,7 @@ export function createSubmitter(deps: SubmitterDeps): Submitter {
 async function submitDiscard(deps: SubmitterDeps, guestId: string): Promise<Operation | undefined> {
   const { store, nowMs } = deps;
   const guest = await store.reading.guest(guestId);
-  if (guest?.state !== 'condemned') return undefined;
+  if (guest?.state !== 'condemned' && guest?.state !== 'stuck') return undefined;
   const now = nowMs();
   const operation = {
     id: createSortableId('op', now),
@@ -78,6 +78,6 @@ async function submitDiscard(deps: SubmitterDeps, guestId: string): Promise<Oper
     createdAtMs: now,
     deadlineAtMs: now + DESTROY_DEADLINE_MS,
   };
-  const { result } = await store.submission.discard(operation, guest.provider);
+  const { result } = await store.submission.discard(operation, guest);
   return result === 'written' ? addFirstJob(deps, operation.id) : undefined;
 }

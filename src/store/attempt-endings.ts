@@ -259,7 +259,8 @@ function applyFate(
       });
       return;
     case 'stuck':
-      transaction.setFields(key, { state: 'stuck', cause }).command('ZREM', keys.guestsCondemned, guest.id);
+      // It stays in the index of the condemned: once a person has freed it, the sweep removes it.
+      transaction.setFields(key, { state: 'stuck', cause });
       return;
     case 'gone':
       transaction

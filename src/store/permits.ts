@@ -10,10 +10,13 @@ const WAITER_LEFT_AFTER_MS = 10_000;
 const grantedSchema = z.tuple([z.literal(1), z.number()]).rest(z.number());
 const refusedSchema = z.tuple([z.literal(0), z.number(), z.number(), z.string(), z.number(), z.string()]);
 
-/** @param wake tells an operation that its turn has come; it may be late or get lost */
+/**
+ * @param wake tells an operation that its turn has come; it may be late or get lost. False: the operation is
+ * over, and its turn passes to the next.
+ */
 export function createPermits(
   { redis, keys, scripts }: { readonly redis: Redis; readonly keys: Keys; readonly scripts: Scripts },
-  wake: (operationId: string) => Promise<void>,
+  wake: (operationId: string) => Promise<boolean>,
 ): Permits {
   const keyList = (name: string) => {
     const { holders, waiters, seen, notes } = keys.permits(name);
@@ -44,8 +47,12 @@ export function createPermits(
     },
 
     async release(holder, name) {
-      const next = await scripts.run('release-permit', keyList(name), [holder, WAITER_LEFT_AFTER_MS]);
-      if (typeof next === 'string' && next !== '') await wake(next);
+      // Bounded by the line: each turn takes one out of it.
+      for (let from = holder; ; ) {
+        const next = await scripts.run('release-permit', keyList(name), [from, WAITER_LEFT_AFTER_MS]);
+        if (typeof next !== 'string' || next === '' || (await wake(next))) return;
+        from = next;
+      }
     },
   };
   return permits;

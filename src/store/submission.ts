@@ -3,6 +3,7 @@
  * line and its idempotency key, in one transaction. The first attempt is opened in the same write when the
  * operation is first in line; else when the one before it settles.
  */
+import type { Guest } from '../core/guest.ts';
 import type {
   Operation,
   OperationFailure,
@@ -71,10 +72,10 @@ export interface Submission {
     supersede: readonly Operation[],
     idempotency: IdempotencyKey | undefined,
   ): Promise<SubmissionResult>;
-  /** A `discard` of a condemned guest. A guest has at most one unsettled. */
+  /** A `discard` of a condemned guest, or of one that was stuck when it was last tried. A guest has at most one unsettled. */
   discard(
     operation: NewOperation & { readonly guestId: string },
-    provider: ProviderName,
+    guest: Pick<Guest, 'provider' | 'state'>,
   ): Promise<SubmissionResult>;
   /** Opens the first attempt of an operation that came to the head of its line. False: somebody else did. */
   openFirstAttempt(operation: Operation, provider: ProviderName, nowMs: number): Promise<boolean>;
@@ -162,12 +163,10 @@ async function join(
 
 async function discard(
   { begin, keys }: Deps,
-  ...[operation, provider]: Parameters<Submission['discard']>
+  ...[operation, { provider, state }]: Parameters<Submission['discard']>
 ): Promise<SubmissionResult> {
   const guestKey = keys.guest(operation.guestId);
-  const transaction = begin()
-    .guardField(guestKey, 'state', 'condemned')
-    .guardFirst(keys.pending(guestKey), '');
+  const transaction = begin().guardField(guestKey, 'state', state).guardFirst(keys.pending(guestKey), '');
   writeOperation(transaction, keys, guestKey, operation, provider);
   return commit(transaction, undefined);
 }

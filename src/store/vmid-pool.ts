@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { type VmidPool, VmidRangeExhausted } from '../core/ports.ts';
 import type { Keys } from './keys.ts';
 import type { Scripts } from './scripts.ts';
@@ -17,7 +18,12 @@ export interface VmidPoolOptions {
 
 /** @throws `VmidRangeExhausted` from `reserve` when every id of the range is held or cooling down. */
 export function createVmidPool(
-  deps: { readonly keys: Keys; readonly scripts: Scripts; readonly begin: BeginTransaction },
+  deps: {
+    readonly redis: Redis;
+    readonly keys: Keys;
+    readonly scripts: Scripts;
+    readonly begin: BeginTransaction;
+  },
   { failureDomain, first, last, installId, nowMs }: VmidPoolOptions,
 ): VmidPool {
   const keys = deps.keys.vmids(failureDomain);
@@ -46,6 +52,17 @@ export function createVmidPool(
         .command('HDEL', keys.byGuest, guestId)
         .command('HDEL', keys.holders, vmid)
         .command('ZADD', keys.cooling, nowMs() + FOREIGN_COOL_DOWN_MS, vmid)
+        .commit();
+    },
+
+    async giveBack(guestId) {
+      const vmid = await deps.redis.hget(keys.byGuest, guestId);
+      if (vmid === null) return;
+      await deps
+        .begin()
+        .guardField(keys.byGuest, guestId, vmid)
+        .command('HDEL', keys.byGuest, guestId)
+        .command('HDEL', keys.holders, vmid)
         .commit();
     },
   };

@@ -52,16 +52,20 @@ export function openSession(
   const lease = keepLease(claim, timing, claimedAtMonotonicMs);
   const signal = AbortSignal.any([outerSignal, lease.signal]);
   let guest = claim.guest;
+  let permitTakenAtMs = Number.POSITIVE_INFINITY;
 
   const call: ProviderCall = {
     signal,
     holder: claim.operation.id,
     async step(name, send) {
       signal.throwIfAborted();
-      await lease.confirm();
+      const confirmedAtMs = await lease.confirm();
       await deps.onStep?.(name, 'before');
       signal.throwIfAborted();
-      const result = await send(performance.now() + timing.sendDeadlineMs);
+      // Counted from the check, so that a process which is frozen after it finds the deadline passed. A create's
+      // counts from its permit, because its guest's absence is judged by when that was taken.
+      const fromMs = name === 'create' ? Math.min(permitTakenAtMs, confirmedAtMs) : confirmedAtMs;
+      const result = await send(fromMs + timing.sendDeadlineMs);
       await deps.onStep?.(name, 'after');
       return result;
     },
@@ -80,6 +84,7 @@ export function openSession(
     },
     async takeSendPermit(guestId) {
       const sentAtMs = nowMs();
+      permitTakenAtMs = performance.now();
       const taken = await store.attempts.takeSendPermit(claim, guestId, sentAtMs);
       if (taken && guest) guest = { ...guest, sentAtMs };
       return taken;
@@ -103,12 +108,17 @@ function keepLease(claim: Claim, timing: LeaseTiming, claimedAtMonotonicMs: numb
     return error;
   }
 
-  /** @throws `ClaimLostError` when the claim is not the newest any more or its lease is over. */
-  async function confirm(): Promise<void> {
+  /**
+   * Returns when, on the monotonic clock, the lease was seen to hold.
+   * @throws `ClaimLostError` when the claim is not the newest any more or its lease is over.
+   */
+  async function confirm(): Promise<number> {
     const sentAtMs = performance.now();
     if (!(await claim.renew())) throw lose('another claim was made');
     endsAtMs = sentAtMs + timing.leaseMs;
-    if (performance.now() >= endsAtMs) throw lose('the lease ended while it was renewed');
+    const confirmedAtMs = performance.now();
+    if (confirmedAtMs >= endsAtMs) throw lose('the lease ended while it was renewed');
+    return confirmedAtMs;
   }
 
   const timer = setInterval(() => {

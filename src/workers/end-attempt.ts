@@ -2,7 +2,6 @@
 import type { FailureReport } from '../core/failure.ts';
 import { decideNextStep, holdReasonFor, type NextStep } from '../core/next-step.ts';
 import type { Attempt, HoldReason, OperationFailure, OperationKind } from '../core/operation.ts';
-import type { SandboxState } from '../core/sandbox.ts';
 import type { GuestObservation } from '../providers/provider.ts';
 import { isProviderError } from '../providers/provider-error.ts';
 import type { GuestFate, NextAttempt, Settlement } from '../store/attempt-endings.ts';
@@ -202,12 +201,8 @@ function describeFailure(
   };
 }
 
-/** What a change that failed unseen most likely left: nothing changed. */
-const STATE_BEFORE: Readonly<Partial<Record<OperationKind, SandboxState>>> = {
-  pause: 'running',
-  resume: 'paused',
-  destroy: 'running',
-};
+/** What these leave when they failed and nothing could be seen is most likely what was there before them. */
+const CHANGES: ReadonlySet<OperationKind> = new Set(['pause', 'resume', 'destroy']);
 
 /** The state a sandbox is left in: what was seen at the provider, else what it was before. */
 function sandboxAfterFailure(
@@ -229,17 +224,14 @@ function sandboxAfterFailure(
     };
   }
   const seen = observed && stateFromObservation(observed, cause);
-  const before = STATE_BEFORE[operation.kind];
   if (seen) return seen;
-  if (before === undefined) return { guestFate: 'carry' };
+  if (!CHANGES.has(operation.kind)) return { guestFate: 'carry' };
+  // The state itself was overwritten by the claim; this is there only while paused. A pause may have been asked
+  // of a paused sandbox, and a resume of a running one.
   const preservesRam = sandbox?.preservesRam;
-  const paused = before === 'paused' || (operation.kind === 'destroy' && preservesRam !== undefined);
   return {
-    sandbox: {
-      state: paused ? 'paused' : before,
-      cause,
-      ...(paused && preservesRam !== undefined ? { preservesRam } : {}),
-    },
+    sandbox:
+      preservesRam === undefined ? { state: 'running', cause } : { state: 'paused', cause, preservesRam },
     guestFate: 'keep',
   };
 }

@@ -18,7 +18,7 @@ import { inspectSandbox } from './operations/inspect.ts';
 import { pauseSandbox } from './operations/pause.ts';
 import { resumeSandbox } from './operations/resume.ts';
 import { startSandbox } from './operations/start.ts';
-import { withinShare } from './slot-share.ts';
+import { giveSlotBack, withinShare } from './slot-share.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 type Handler = (session: AttemptSession, deps: WorkerDeps) => Promise<Settlement>;
@@ -40,7 +40,10 @@ export async function runAttempt(
 ): Promise<AttemptResult> {
   const operation = await deps.store.reading.operation(job.operationId);
   if (operation === undefined) return { result: 'skipped', why: 'its record is no longer kept' };
-  if (isSettled(operation.state)) return { result: 'skipped', why: 'its operation has settled' };
+  if (isSettled(operation.state)) {
+    await giveSlotBack(deps, operation);
+    return { result: 'skipped', why: 'its operation has settled' };
+  }
   return withinShare(deps, operation, () => runClaimed(deps, operation, job.attempt, signal));
 }
 

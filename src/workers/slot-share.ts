@@ -1,19 +1,52 @@
 /**
- * Starts, pauses and discards share three quarters of a provider's slots, so that a resume or a destroy, for
- * which somebody waits, always finds one. Whoever finds the share taken parks and is woken in its turn.
+ * Starts, pauses and discards get the slots that were configured; a few more are kept for resumes and
+ * destroys, for which somebody waits, so that these never queue behind a burst. Within one process a counter
+ * keeps the share, over all processes a permit: whoever finds it taken parks and is woken in its turn.
  */
 import { isSettled, type Operation, type OperationKind } from '../core/operation.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 const SHARED: ReadonlySet<OperationKind> = new Set(['start', 'pause', 'discard']);
-const SHARE = 0.75;
+/** A quarter more than the share itself, and never none. */
+const KEPT_FREE = 0.25;
+/** The share of this process is taken: another process may have room, and this one soon. */
+const LOCAL_PARK_MS = 500;
 /** Makes up for a lost wake-up; the permit's line forgets who asks less often than every ten seconds. */
 const PARK_MS = 2_000;
+const LONGEST_PARK_MS = 8_000;
+/** Whoever is far back in line need not look as often. */
+const PARK_PER_PLACE_MS = 50;
 /** Shorter than this the holder is simply at work, and its record need not be read. */
 const SUSPICIOUS_AFTER_MS = 60_000;
 
-type SlotDeps = Pick<WorkerDeps, 'permits' | 'provider' | 'slots' | 'store'>;
+type SlotDeps = Pick<WorkerDeps, 'permits' | 'provider' | 'slots' | 'store' | 'localShare'>;
+
+/** What one process may have at work of the kinds that share. */
+export interface LocalShare {
+  /** False when the share is taken. */
+  take(): boolean;
+  giveBack(): void;
+}
+
+export function createLocalShare(limit: number): LocalShare {
+  let taken = 0;
+  return {
+    take() {
+      if (taken >= limit) return false;
+      taken += 1;
+      return true;
+    },
+    giveBack() {
+      taken -= 1;
+    },
+  };
+}
+
+/** The share, and what is kept free on top of it. */
+export function slotsWithReserve(share: number): number {
+  return share + Math.max(1, Math.ceil(share * KEPT_FREE));
+}
 
 export async function withinShare(
   deps: SlotDeps,
@@ -21,18 +54,43 @@ export async function withinShare(
   run: () => Promise<AttemptResult>,
 ): Promise<AttemptResult> {
   if (!SHARED.has(operation.kind)) return run();
-  const name = `${deps.provider.name}:slots`;
-  const limit = Math.max(1, Math.floor(deps.slots * SHARE));
-  const answer = await deps.permits.take(operation.id, [{ name, limit }]);
+  if (!deps.localShare.take()) {
+    return { result: 'parked', delayMs: LOCAL_PARK_MS, why: 'this worker has its share at work' };
+  }
+  try {
+    return await withPermit(deps, operation, run);
+  } finally {
+    deps.localShare.giveBack();
+  }
+}
+
+async function withPermit(
+  deps: SlotDeps,
+  operation: Operation,
+  run: () => Promise<AttemptResult>,
+): Promise<AttemptResult> {
+  const name = slotsOf(deps);
+  const answer = await deps.permits.take(operation.id, [{ name, limit: deps.slots }]);
   if (!answer.granted) {
-    if (answer.oldest.heldForMs > SUSPICIOUS_AFTER_MS) await freeIfOver(deps, answer.oldest.holder, name);
-    return { result: 'parked', delayMs: PARK_MS, why: `waits for a slot, place ${answer.place} in line` };
+    const { place, oldest } = answer;
+    if (oldest.heldForMs > SUSPICIOUS_AFTER_MS) await freeIfOver(deps, oldest.holder, name);
+    const delayMs = Math.min(LONGEST_PARK_MS, PARK_MS + place * PARK_PER_PLACE_MS);
+    return { result: 'parked', delayMs, why: `waits for a slot, place ${place} in line` };
   }
   try {
     return await run();
   } finally {
     await deps.permits.release(operation.id, name);
   }
+}
+
+/** An operation that was superseded while it waited may have been handed a slot since. */
+export async function giveSlotBack(deps: SlotDeps, { id, kind }: Operation): Promise<void> {
+  if (SHARED.has(kind)) await deps.permits.release(id, slotsOf(deps));
+}
+
+function slotsOf({ provider }: SlotDeps): string {
+  return `${provider.name}:slots`;
 }
 
 /** A worker that died took its slot along; its operation gives it back when it goes on, or has settled. */

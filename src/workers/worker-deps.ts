@@ -9,6 +9,7 @@ import type { Submitter } from '../queues/submit-operation.ts';
 import type { LeaseTiming } from '../store/claims.ts';
 import type { Store } from '../store/store.ts';
 import type { StepObserver } from './attempt-session.ts';
+import type { LocalShare } from './slot-share.ts';
 
 export interface WorkerTiming extends NextStepLimits {
   readonly lease: LeaseTiming;
@@ -31,8 +32,9 @@ export interface WorkerDeps {
   readonly deployment: { readonly name: string; readonly installId: string };
   readonly timing: WorkerTiming;
   readonly permits: Permits;
-  /** Attempts at once on this provider, all workers together. */
+  /** Starts, pauses and discards at once on this provider, all workers together. */
   readonly slots: number;
+  readonly localShare: LocalShare;
   readonly log: Logger;
   /** Absent: secrets of sandboxes are kept in the guest's own configuration alone. */
   readonly secretBox?: SecretBox;

@@ -125,6 +125,11 @@ describe('an attempt that waits its turn', () => {
       { kind: 'resume', failure: waiting, holdSinceMs: NOW_MS - PERMIT_MS },
       giveUp('no_capacity'),
     ],
+    [
+      'a destroy long after that: it goes on until its deadline',
+      { kind: 'destroy', failure: waiting, holdSinceMs: NOW_MS - PERMIT_MS * 2 },
+      park(2000),
+    ],
     ['exactly at the deadline', { failure: waiting, deadlineAtMs: NOW_MS }, giveUp('deadline_exceeded')],
     ['a start with a destroy behind it', { failure: waiting, destroyWaits: true }, giveUp('superseded')],
   ])('%s', (_case, change, step) => {
@@ -218,9 +223,9 @@ describe('an operation on a guest that is there', () => {
     ],
     ['a destroy goes on after five tries', { kind: 'destroy', failure: unknown, triesHere: 5 }, retry(8000)],
     [
-      'a destroy goes on after a thousand tries, at the cap',
-      { kind: 'destroy', failure: unknown, triesHere: 1000 },
-      retry(15_000),
+      'a destroy goes on after a thousand tries, every ten minutes',
+      { kind: 'destroy', failure: unknown, triesHere: 1000, deadlineAtMs: NOW_MS + 3_600_000 },
+      retry(600_000),
     ],
     ['a discard goes on too', { kind: 'discard', failure: contention, triesHere: 20 }, retry(15_000)],
     [
@@ -420,3 +425,16 @@ function carryOut(kind: NextStepInput['kind'], failuresToCome: Iterator<FailureR
   }
   return { steps, endedAtMs: nowMs, tried, deadlineAtMs };
 }
+
+it('a day of trying to destroy takes a few hundred attempts, each of which its record keeps', () => {
+  const deadlineAtMs = NOW_MS + 24 * 60 * 60_000;
+  let [nowMs, triesHere] = [NOW_MS, 1];
+  for (; triesHere < 10_000; triesHere += 1) {
+    const change = { kind: 'destroy', failure: failure('unreachable', 'none'), triesHere, nowMs } as const;
+    const next = decideNextStep(input({ ...change, deadlineAtMs }));
+    if (next.step !== 'retry') break;
+    nowMs += next.delayMs;
+  }
+  expect(nowMs).toBeGreaterThan(deadlineAtMs - 600_001);
+  expect(triesHere).toBeLessThan(300);
+});

@@ -119,6 +119,7 @@ describe('choosing a template and a VMID', () => {
         throw new VmidRangeExhausted('all 10000 VMIDs are held');
       },
       reject: async () => {},
+      giveBack: async () => {},
     };
     const { provider } = await startRig({ vmids });
     const failure = await failureOf(provider.prepare(specFor(provider), testCall()));

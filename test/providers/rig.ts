@@ -184,6 +184,9 @@ export function createTestPool(firstVmid = 20_000): VmidPool & { readonly reject
       held.delete(guestId);
       rejected.push(vmid);
     },
+    async giveBack(guestId) {
+      held.delete(guestId);
+    },
   };
 }
 

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => store.redis.disconnect());
 beforeEach(() => {
   woken = [];
-  permits = createPermits(store, async (operationId) => void woken.push(operationId));
+  permits = createPermits(store, async (operationId) => woken.push(operationId) > 0);
 });
 
 let unique = 0;

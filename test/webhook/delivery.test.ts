@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SandboxState } from '../../src/core/sandbox.ts';
 import type { WebhookEvent } from '../../src/core/webhook.ts';
@@ -56,7 +57,13 @@ async function pass(ms: number): Promise<void> {
   await bench.queue.queue.promoteJobs();
 }
 
-const sweep = () => repairWebhooks({ store: bench.store, queues: { webhook: bench.queue }, nowMs });
+const sweep = () =>
+  repairWebhooks({
+    store: bench.store,
+    queues: { webhook: bench.queue },
+    nowMs,
+    log: pino({ level: 'silent' }),
+  });
 
 const LIFE: readonly SandboxState[] = [
   'requested',

@@ -9,7 +9,7 @@ import { pollUntil } from '../wait.ts';
 import { findClone } from './pve-clone-tasks.ts';
 import type { PveContext } from './pve-context.ts';
 import { isRefusal } from './pve-errors.ts';
-import { guestFailure, stuck, stuckClone } from './pve-failures.ts';
+import { guestFailure, stuck, stuckClone, unlockCommand } from './pve-failures.ts';
 import { findGuestTask, reach, readStatus, runGuestTask } from './pve-guest.ts';
 import { isBeingCreated } from './pve-identity.ts';
 import { findOwn, type OwnGuest } from './pve-locate.ts';
@@ -24,7 +24,20 @@ export async function destroyGuest(ref: GuestRef, context: PveContext, call: Pro
   if (found === undefined) return;
   const { node, vmid } = found.place;
   const use = { node, taskType: `${context.kind.taskPrefix}destroy`, vmid };
-  await withPermit(destroyPermit(context), use, context, call, () => stopAndRemove(ref, context, call));
+  const work = () => stopAndRemove(ref, context, call);
+  await withPermit(destroyPermit(context), use, context, call, work).catch((error: unknown) => {
+    throw isRefusal(error, 'locked') ? orUnlock(error, found.place, context) : error;
+  });
+}
+
+/**
+ * The lock of a backup or a snapshot passes, and the destroy goes on after it; unless its task died. That we
+ * cannot tell: `vzdump` names no guest when it saves several. So whoever looks is told how to free the guest.
+ */
+function orUnlock(error: ProviderError, place: Place, context: PveContext): ProviderError {
+  const command = unlockCommand(place, context);
+  const remediation = `It is tried again. If no backup or other task is at work on it: ${command}`;
+  return new ProviderError({ ...error.report, remediation, cause: error });
 }
 
 async function stopAndRemove(ref: GuestRef, context: PveContext, call: ProviderCall): Promise<void> {

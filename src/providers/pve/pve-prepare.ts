@@ -23,6 +23,21 @@ export async function prepare(
   context: PveContext,
   call: ProviderCall,
 ): Promise<GuestIntent> {
+  try {
+    return await prepareSomewhere(spec, sources, context, call);
+  } catch (error) {
+    // Nobody will hear of this guest again, and the range is not endless.
+    await context.vmids.giveBack(spec.guestId);
+    throw error;
+  }
+}
+
+async function prepareSomewhere(
+  spec: GuestSpec,
+  sources: readonly PveTemplateSource[],
+  context: PveContext,
+  call: ProviderCall,
+): Promise<GuestIntent> {
   for (let tries = 0; tries < PLACEMENT_TRIES; tries += 1) {
     const room = await readRoom(context, call, { guestId: spec.guestId });
     const { nodes } = room;

@@ -9,15 +9,25 @@ const BATCH = 20;
 /** A discard that failed for good is submitted again after this. */
 const AGAIN_MS = 10 * 60_000;
 
-export type DiscardCounts = Record<'due' | 'submitted', number>;
+export type DiscardCounts = Record<'due' | 'submitted' | 'failed', number>;
 
-export async function discardCondemned({ store, submitter, nowMs }: EndDeps): Promise<DiscardCounts> {
+export async function discardCondemned({ store, submitter, nowMs, log }: EndDeps): Promise<DiscardCounts> {
   const now = nowMs();
   const due = await store.reading.dueCondemnedGuests(now, BATCH);
   let submitted = 0;
+  let failed = 0;
   for (const guestId of due) {
-    if (await submitter.discard(guestId)) submitted += 1;
+    try {
+      if (await submitter.discard(guestId)) submitted += 1;
+    } catch (error) {
+      // One that cannot be read (written by a newer release, say) must not keep the sweep from the others.
+      failed += 1;
+      log.error(
+        { guestId, err: error },
+        'could not submit the removal of a condemned guest; it is tried again',
+      );
+    }
     await store.redis.zadd(store.keys.guestsCondemned, 'XX', now + AGAIN_MS, guestId);
   }
-  return { due: due.length, submitted };
+  return { due: due.length, submitted, failed };
 }

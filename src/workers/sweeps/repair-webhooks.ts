@@ -4,6 +4,7 @@
  * that a webhook that was taken away leaves nothing behind.
  */
 import type { JobState } from 'bullmq';
+import type { Logger } from '../../platform/log.ts';
 import type { WebhookQueue } from '../../queues/webhook-queue.ts';
 import type { Store } from '../../store/store.ts';
 
@@ -14,7 +15,7 @@ const DROP_BATCH = 100;
 /** How soon an outbox that needs nothing now is looked at again. */
 const LOOK_AGAIN_MS = 30_000;
 
-export type WebhookRepairCounts = Record<'due' | 'added' | 'dropped', number>;
+export type WebhookRepairCounts = Record<'due' | 'added' | 'dropped' | 'failed', number>;
 
 const ON_ITS_WAY: ReadonlySet<JobState | 'missing'> = new Set([
   'waiting',
@@ -28,20 +29,28 @@ export async function repairWebhooks({
   store,
   queues,
   nowMs,
+  log,
 }: {
+  readonly log: Logger;
   readonly store: Store;
   readonly queues: { readonly webhook: WebhookQueue };
   readonly nowMs: () => number;
 }): Promise<WebhookRepairCounts> {
   const now = nowMs();
-  const counts: WebhookRepairCounts = { due: 0, added: 0, dropped: 0 };
+  const counts: WebhookRepairCounts = { due: 0, added: 0, dropped: 0, failed: 0 };
   const due = await store.webhook.due(now, BATCH);
   if (due.length === 0) return counts;
   const announced = await store.webhook.isAnnounced(now);
   for (const sandboxId of due) {
     counts.due += 1;
-    if (!announced) counts.dropped += await dropEntries(store, sandboxId, now);
-    else if (await repair(store, queues.webhook, sandboxId)) counts.added += 1;
+    try {
+      if (!announced) counts.dropped += await dropEntries(store, sandboxId, now);
+      else if (await repair(store, queues.webhook, sandboxId)) counts.added += 1;
+    } catch (error) {
+      // An entry that cannot be read must not stop the others.
+      counts.failed += 1;
+      log.error({ sandboxId, err: error }, 'webhook repair failed; it is tried again');
+    }
     await store.webhook.lookAgain(sandboxId, now + LOOK_AGAIN_MS);
   }
   return counts;

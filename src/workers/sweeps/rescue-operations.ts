@@ -2,9 +2,10 @@
  * Repairs what a crash left half done: an operation that is due although nobody works on it. Reads only the
  * index of due operations, never the fleet.
  *
- * Acts only where no lease is held and the attempt's job is not waiting, prioritized, delayed or active in
- * its queue. A job that was never added is added; an attempt that was claimed and abandoned is closed as
- * interrupted, and the next one inherits its intent and looks before it sends. An operation whose deadline
+ * Acts only where no lease is held and the attempt's job is not waiting, prioritized or delayed in its queue,
+ * nor active before its first claim. One that is active although its claim ended belongs to a dead or frozen
+ * worker: its lease tells sooner than the queue's own check. A job that was never added is added; an attempt
+ * that was claimed and abandoned is closed as interrupted, and the next one inherits its intent and looks before it sends. An operation whose deadline
  * passed while nobody took its job (no worker serves that queue) fails with that truth.
  */
 import { randomUUID } from 'node:crypto';
@@ -20,6 +21,9 @@ const LOOK_AGAIN_MS = 5_000;
 /** One that waits behind another is opened when that one settles; this look only heals a crash in between. */
 const LOOK_AGAIN_WAITING_MS = 15_000;
 
+/** Rarer than a batch of healthy ones, so that those which fail every time leave them room. */
+const LOOK_AGAIN_FAILED_MS = 15_000;
+
 /** An attempt that is about to judge its own deadline is left to do so. */
 const OVERDUE_GRACE_MS = 5_000;
 
@@ -31,44 +35,64 @@ const LIVE_JOB: ReadonlySet<JobState | 'missing'> = new Set([
   'waiting-children',
 ]);
 
-export type RescueCounts = Record<'looked' | 'opened' | 'requeued' | 'interrupted' | 'overdue', number>;
+export type RescueCounts = Record<
+  'looked' | 'opened' | 'requeued' | 'interrupted' | 'overdue' | 'failed',
+  number
+>;
 
 export async function rescueOperations(deps: EndDeps): Promise<RescueCounts> {
   const { store, nowMs } = deps;
-  const counts: RescueCounts = { looked: 0, opened: 0, requeued: 0, interrupted: 0, overdue: 0 };
+  const counts: RescueCounts = { looked: 0, opened: 0, requeued: 0, interrupted: 0, overdue: 0, failed: 0 };
   for (const operationId of await store.reading.dueOperations(nowMs(), BATCH)) {
     counts.looked += 1;
-    const operation = await store.reading.operation(operationId);
-    if (operation === undefined || isSettled(operation.state)) {
-      await store.redis.zrem(store.keys.operationsDue, operationId);
-      continue;
+    try {
+      await look(deps, operationId, counts);
+    } catch (error) {
+      // One that cannot be read or carried on (written by a newer release, say) must not stop the others.
+      counts.failed += 1;
+      deps.log.error({ operationId, err: error }, 'rescue failed; it is tried again');
+      await postpone(deps, operationId, LOOK_AGAIN_FAILED_MS);
     }
-    await rescue(deps, operation, counts);
   }
   return counts;
+}
+
+async function look(deps: EndDeps, operationId: string, counts: RescueCounts): Promise<void> {
+  const { store } = deps;
+  const operation = await store.reading.operation(operationId);
+  if (operation === undefined || isSettled(operation.state)) {
+    await store.redis.zrem(store.keys.operationsDue, operationId);
+    return;
+  }
+  await rescue(deps, operation, counts);
 }
 
 async function rescue(deps: EndDeps, operation: Operation, counts: RescueCounts): Promise<void> {
   const { store, queues, submitter } = deps;
   const first = await store.redis.lindex(store.keys.pending(subjectKeyOf(store.keys, operation)), 0);
-  if (first !== operation.id) return postpone(deps, operation, LOOK_AGAIN_WAITING_MS);
+  if (first !== operation.id) return postpone(deps, operation.id, LOOK_AGAIN_WAITING_MS);
 
   const attempt = operation.attempts.at(-1);
   if (attempt === undefined) {
     await submitter.advance(operation.id);
     counts.opened += 1;
-    return;
+    return postpone(deps, operation.id, LOOK_AGAIN_MS);
   }
   const jobState = await queues.attemptState(operation.id, attempt.number, attempt.provider);
   const overdue = deps.nowMs() >= operation.deadlineAtMs + OVERDUE_GRACE_MS && jobState !== 'active';
-  if (LIVE_JOB.has(jobState) && !overdue) return postpone(deps, operation, LOOK_AGAIN_MS);
+  const mayBeAbandoned = jobState === 'active' && attempt.claimedAtMs !== undefined;
+  if (LIVE_JOB.has(jobState) && !overdue && !mayBeAbandoned) {
+    return postpone(deps, operation.id, LOOK_AGAIN_MS);
+  }
   if (jobState === 'missing' && attempt.claimedAtMs === undefined) {
     await queues.addAttempt(operation, attempt.number, attempt.provider, 0);
     counts.requeued += 1;
-    return postpone(deps, operation, LOOK_AGAIN_MS);
+    return postpone(deps, operation.id, LOOK_AGAIN_MS);
   }
   const claimed = await store.claims.claim(operation, attempt.number, `rescue ${randomUUID()}`);
-  if (claimed.status !== 'claimed') return postpone(deps, operation, LOOK_AGAIN_MS);
+  if (claimed.status !== 'claimed') {
+    return postpone(deps, operation.id, claimed.status === 'held' ? claimed.waitMs : LOOK_AGAIN_MS);
+  }
   if (overdue) {
     await closeOverdue(deps, claimed.claim);
     counts.overdue += 1;
@@ -78,7 +102,7 @@ async function rescue(deps: EndDeps, operation: Operation, counts: RescueCounts)
   counts.interrupted += 1;
 }
 
-async function postpone({ store, nowMs }: EndDeps, { id }: Operation, delayMs: number): Promise<void> {
+async function postpone({ store, nowMs }: EndDeps, id: string, delayMs: number): Promise<void> {
   // XX: an operation that settled meanwhile must not come back into the index.
   await store.redis.zadd(store.keys.operationsDue, 'XX', nowMs() + delayMs, id);
 }
