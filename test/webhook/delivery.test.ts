@@ -1,7 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SandboxState } from '../../src/core/sandbox.ts';
 import type { WebhookEvent } from '../../src/core/webhook.ts';
@@ -62,7 +61,7 @@ const sweep = () =>
     store: bench.store,
     queues: { webhook: bench.queue },
     nowMs,
-    log: pino({ level: 'silent' }),
+    log,
   });
 
 const LIFE: readonly SandboxState[] = [
@@ -274,10 +273,10 @@ test('an outbox whose job was never added, was deleted or crashed is carried on 
   await eventually('it crashed', async () => (await bench.queue.queue.getFailedCount()) === 1);
   expect(receiver.settled).toEqual([]);
 
-  expect(await sweep()).toEqual({ due: 2, added: 2, dropped: 0 });
+  expect(await sweep()).toEqual({ due: 2, added: 2, dropped: 0, failed: 0 });
   await eventually('both arrived', () => receiver.settled.length === 2);
   expect(new Set(receiver.settled.map(({ sandboxId }) => sandboxId))).toEqual(new Set([lost, crashed]));
-  expect(await sweep()).toEqual({ due: 0, added: 0, dropped: 0 });
+  expect(await sweep()).toEqual({ due: 0, added: 0, dropped: 0, failed: 0 });
 });
 
 test('a webhook that was taken out of the configuration leaves nothing behind', async () => {
