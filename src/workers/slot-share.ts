@@ -22,27 +22,6 @@ const SUSPICIOUS_AFTER_MS = 60_000;
 
 type SlotDeps = Pick<WorkerDeps, 'permits' | 'provider' | 'slots' | 'store' | 'localShare'>;
 
-/** What one process may have at work of the kinds that share. */
-export interface LocalShare {
-  /** False when the share is taken. */
-  take(): boolean;
-  giveBack(): void;
-}
-
-export function createLocalShare(limit: number): LocalShare {
-  let taken = 0;
-  return {
-    take() {
-      if (taken >= limit) return false;
-      taken += 1;
-      return true;
-    },
-    giveBack() {
-      taken -= 1;
-    },
-  };
-}
-
 /** The share, and what is kept free on top of it. */
 export function slotsWithReserve(share: number): number {
   return share + Math.max(1, Math.ceil(share * KEPT_FREE));

@@ -9,7 +9,7 @@ import type { Submitter } from '../queues/submit-operation.ts';
 import type { LeaseTiming } from '../store/claims.ts';
 import type { Store } from '../store/store.ts';
 import type { StepObserver } from './attempt-session.ts';
-import type { LocalShare } from './slot-share.ts';
+import type { LocalShare } from './local-share.ts';
 
 export interface WorkerTiming extends NextStepLimits {
   readonly lease: LeaseTiming;
