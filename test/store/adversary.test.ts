@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Operation } from '../../src/core/operation.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
 import type { Claim } from '../../src/store/claims.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { openSession } from '../../src/workers/attempt-session.ts';
 import { randomPrefix, sharedRedisUrl } from '../support/redis.ts';
+import { submitStart } from './submitted-start.ts';
 
 const TIMING = { leaseMs: 300, sendDeadlineMs: 100 };
 
@@ -17,28 +17,7 @@ beforeAll(async () => {
 afterAll(() => store.redis.disconnect());
 
 async function claimedStart(): Promise<Claim> {
-  const id = randomUUID();
-  const request = {
-    sources: {},
-    requiresRamSnapshot: false,
-    allowFallback: true,
-    metadata: {},
-    onExpiry: 'pause' as const,
-    protected: false,
-  };
-  const operation = {
-    id: `op-${id}`,
-    kind: 'start' as const,
-    sandboxId: `sbx-${id}`,
-    options: {},
-    route: { candidates: ['morph' as const], leftOut: [] },
-    requestedBy: 'test',
-    createdAtMs: 1,
-    deadlineAtMs: 2,
-  };
-  await store.submission.start(operation, request, 'morph', undefined);
-  const started = (await store.reading.operation(operation.id)) as Operation;
-  const result = await store.claims.claim(started, 1, randomUUID());
+  const result = await store.claims.claim(await submitStart(store), 1, randomUUID());
   if (result.status !== 'claimed') throw new Error(result.status);
   return result.claim;
 }

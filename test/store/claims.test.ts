@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Operation } from '../../src/core/operation.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
 import { type Claim, ClaimLostError, type ClaimResult } from '../../src/store/claims.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { eventually } from '../support/eventually.ts';
 import { randomPrefix, sharedRedisUrl } from '../support/redis.ts';
+import { submitStart } from './submitted-start.ts';
 
 /** Long enough that no test meets its end by accident. */
 const LONG = { leaseMs: 60_000, sendDeadlineMs: 1_000 };
@@ -21,37 +20,13 @@ beforeAll(async () => {
 });
 afterAll(() => store.redis.disconnect());
 
-async function startedOperation(): Promise<Operation> {
-  const id = randomUUID();
-  const request = {
-    sources: {},
-    requiresRamSnapshot: false,
-    allowFallback: true,
-    metadata: {},
-    onExpiry: 'pause' as const,
-    protected: false,
-  };
-  const operation = {
-    id: `op-${id}`,
-    kind: 'start' as const,
-    sandboxId: `sbx-${id}`,
-    options: {},
-    route: { candidates: ['morph' as const], leftOut: [] },
-    requestedBy: 'test',
-    createdAtMs: 1,
-    deadlineAtMs: 2,
-  };
-  await store.submission.start(operation, request, 'morph', undefined);
-  return (await store.reading.operation(operation.id)) as Operation;
-}
-
 function claimOf(result: ClaimResult): Claim {
   if (result.status !== 'claimed') throw new Error(`not claimed: ${result.status}`);
   return result.claim;
 }
 
 test('a claim raises the epoch, shows the sandbox at work, and holds others off', async () => {
-  const operation = await startedOperation();
+  const operation = await submitStart(store);
   const claim = claimOf(await store.claims.claim(operation, 1, 'a'));
   expect(claim).toMatchObject({ epoch: 1, attempt: { number: 1, provider: 'morph' } });
   expect(await store.reading.sandbox(operation.sandboxId)).toMatchObject({ state: 'starting', epoch: 1 });
@@ -59,13 +34,13 @@ test('a claim raises the epoch, shows the sandbox at work, and holds others off'
 });
 
 test('a claim that is sent twice by the Redis client is the same claim', async () => {
-  const operation = await startedOperation();
+  const operation = await submitStart(store);
   await store.claims.claim(operation, 1, 'a');
   expect(claimOf(await store.claims.claim(operation, 1, 'a')).epoch).toBe(1);
 });
 
 test('once a newer claim was made, the old one can neither renew nor write', async () => {
-  const operation = await startedOperation();
+  const operation = await submitStart(store);
   const old = claimOf(await hasty.claims.claim(operation, 1, 'old'));
   const next = await eventually('the lease and the send deadline end', async () => {
     const result = await hasty.claims.claim(operation, 1, 'next');
@@ -80,7 +55,7 @@ test('once a newer claim was made, the old one can neither renew nor write', asy
 });
 
 test('a claim waits for the lease and, on top of it, for requests that may still leave', async () => {
-  const operation = await startedOperation();
+  const operation = await submitStart(store);
   await store.claims.claim(operation, 1, 'a');
   const held = await store.claims.claim(operation, 1, 'b');
   if (held.status !== 'held') throw new Error(held.status);
@@ -89,7 +64,7 @@ test('a claim waits for the lease and, on top of it, for requests that may still
 });
 
 test('only the current attempt of the first operation in line can be claimed', async () => {
-  const operation = await startedOperation();
+  const operation = await submitStart(store);
   const claim = claimOf(await store.claims.claim(operation, 1, 'a'));
   const failure = { kind: 'unreachable', effect: 'none', message: 'away' } as const;
   await store.attempts.openNextAttempt(
@@ -103,7 +78,7 @@ test('only the current attempt of the first operation in line can be claimed', a
 });
 
 test('a settled operation settles only once', async () => {
-  const operation = await startedOperation();
+  const operation = await submitStart(store);
   const claim = claimOf(await store.claims.claim(operation, 1, 'a'));
   const settlement = { operation: { state: 'failed' as const }, guestFate: 'gone' as const };
   await store.attempts.settle(claim, settlement, 3);
