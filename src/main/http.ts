@@ -54,7 +54,6 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
   app.route('/', assets.routes);
   app.route('/', access.login);
   app.use(access.check);
-  app.route('/', access.routes);
   app.route('/', createMetricsRoutes({ store, queues, log, nowMs: Date.now }));
   app.route('/', createPages({ store, queues, readSweeps: sweeps.read, nowMs: Date.now }, frame));
   const board = {
@@ -63,7 +62,16 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
     ...(config.webhook && { webhookQueue: queues.webhook.queue }),
   };
   app.route(BOARD_PATH, createBoard(shown, board));
-  app.route('/', createApi({ service, events: store.events, webhook: store.webhook, log }));
+  app.route(
+    '/',
+    createApi({
+      service,
+      events: store.events,
+      webhook: store.webhook,
+      access: { tokens: access.tokens, audit: store.audit },
+      log,
+    }),
+  );
   app.onError((error, context) => answerError(context, error, log));
   app.notFound((context) =>
     context.json({ code: 'not_found', message: 'there is nothing here', retryable: false }, 404),

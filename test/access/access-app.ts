@@ -10,6 +10,8 @@ import {
   type AccessOptions,
   createAccess,
 } from '../../src/producers/access/access.ts';
+import { accessRoutes } from '../../src/producers/http/access-routes.ts';
+import { serveRoutes } from '../../src/producers/http/app.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { sharedRedisUrl } from '../support/redis.ts';
 
@@ -40,10 +42,11 @@ export async function startAccessApp(options: Partial<AccessOptions> = {}): Prom
       done();
     },
   });
+  const log = pino({ level: 'trace' }, sink);
   const access = createAccess(
     {
       store,
-      log: pino({ level: 'trace' }, sink),
+      log,
       nowMs: Date.now,
       loginPage: ({ to, code, problem }) => `<p>login ${code ?? ''} ${problem ?? ''}</p><a href="${to}"></a>`,
     },
@@ -53,11 +56,11 @@ export async function startAccessApp(options: Partial<AccessOptions> = {}): Prom
   app.use(access.shield);
   app.route('/', access.login);
   app.use(access.check);
-  app.route('/', access.routes);
   app.get('/page', (context) => context.json(context.var.principal));
   app.get('/v1/thing', (context) => context.json(context.var.principal));
   app.post('/v1/thing', (context) => context.json({ done: true }));
   app.get('/queues', (context) => context.text('board'));
+  app.route('/', serveRoutes(accessRoutes({ tokens: access.tokens, audit: store.audit }), log));
 
   async function request(
     path: string,

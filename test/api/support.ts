@@ -7,6 +7,7 @@ import type { Principal } from '../../src/core/principal.ts';
 import { type HttpServer, startHttpServer } from '../../src/dashboard/http-server.ts';
 import { connectAgain } from '../../src/platform/redis.ts';
 import type { AccessEnv } from '../../src/producers/access/access-env.ts';
+import { createTokens } from '../../src/producers/access/tokens.ts';
 import { createApi } from '../../src/producers/http/app.ts';
 import { DEFAULT_STREAM_OPTIONS, type EventStreamOptions } from '../../src/producers/http/events.ts';
 import { errorSchema } from '../../src/producers/http/schemas.ts';
@@ -68,8 +69,21 @@ export async function startTestApi(
       context.set('principal', given === undefined ? ADMIN : (JSON.parse(given) as Principal));
       await next();
     });
+    const tokens = createTokens(store.access, Date.now);
     const streams = { ...DEFAULT_STREAM_OPTIONS, ...options.streams };
-    app.route('/', createApi({ service, events: store.events, webhook: store.webhook, log }, streams));
+    app.route(
+      '/',
+      createApi(
+        {
+          service,
+          events: store.events,
+          webhook: store.webhook,
+          access: { tokens, audit: store.audit },
+          log,
+        },
+        streams,
+      ),
+    );
     const server: HttpServer = await startHttpServer(app, { host: '127.0.0.1', port: fixedPort });
     return {
       server,

@@ -5,14 +5,13 @@
  *     app.use(access.shield)            headers, size of bodies, pages of somebody else
  *     app.route('/', access.login)      /login, /logout
  *     app.use(access.check)             from here on there is a principal
- *     app.route('/', access.routes)     /v1/tokens, /v1/audit
  *     …the API and the pages
  *
  * A request is a token's (`Authorization: Bearer`), a session's (cookie), or, where access is open, anybody's
  * on this machine. Roles are checked here; what belongs to which team is checked by whoever reads records,
  * against `principal.teamId`.
  */
-import { type Context, type Hono, type MiddlewareHandler, Hono as Router } from 'hono';
+import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { every } from 'hono/combine';
 import { getCookie } from 'hono/cookie';
@@ -28,7 +27,6 @@ import { type Identity, identify } from './identify.ts';
 import { overFailedLogins, overRequests, REQUESTS_PER_MINUTE } from './limits.ts';
 import { createLogin, type LoginPage } from './login.ts';
 import { answerRefusal, type Refusal } from './refusal.ts';
-import { createAccessRoutes } from './routes.ts';
 import { createTokens, type Tokens } from './tokens.ts';
 
 export type { AccessEnv } from './access-env.ts';
@@ -46,8 +44,6 @@ export interface Access {
   readonly check: MiddlewareHandler<AccessEnv>;
   /** Answers 403 unless the principal holds the role or one above. Goes after `check`. */
   atLeast(role: Role): MiddlewareHandler<AccessEnv>;
-  /** /v1/tokens and /v1/audit, for admins. */
-  readonly routes: Hono<AccessEnv>;
   readonly tokens: Tokens;
 }
 
@@ -87,7 +83,6 @@ export function createAccess(deps: AccessDeps, options: AccessOptions): Access {
     login: createLogin(deps, sessions),
     check: createCheck(deps, { ...options, cookieName }),
     atLeast,
-    routes: createAccessRoutes({ tokens, audit: deps.store.audit }, new Router<AccessEnv>(), atLeast),
     tokens,
   };
 }

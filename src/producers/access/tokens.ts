@@ -12,7 +12,7 @@ const FIRST_TOKEN_NAME = 'first-admin';
 /** The one login link may sit in a log until somebody comes back from lunch, and hardly longer. */
 const LOGIN_LINK_LIFETIME_MS = 24 * 60 * 60 * 1000;
 
-const tokenRequestSchema = z
+export const tokenRequestSchema = z
   .strictObject({
     name: z
       .string()

@@ -6,6 +6,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { EventLog } from '../../store/event-log.ts';
 import type { AccessEnv } from '../access/access-env.ts';
 import type { LifecycleService } from '../lifecycle-service.ts';
+import { type AccessReader, accessRoutes } from './access-routes.ts';
 import { MAX_BODY_BYTES } from './body.ts';
 import { answerError } from './errors.ts';
 import { type EventStreamOptions, eventRoutes } from './events.ts';
@@ -21,6 +22,7 @@ export interface ApiDeps {
   readonly service: LifecycleService;
   readonly events: EventLog;
   readonly webhook: WebhookReader;
+  readonly access: AccessReader;
   readonly log: Logger;
 }
 
@@ -29,7 +31,7 @@ export interface ApiDeps {
  * is JSON, errors in the one documented shape, and no error but ours is ever passed on.
  */
 export function createApi(
-  { service, events, webhook, log }: ApiDeps,
+  { service, events, webhook, access, log }: ApiDeps,
   streams?: EventStreamOptions,
 ): Hono<AccessEnv> {
   const routes = [
@@ -39,7 +41,13 @@ export function createApi(
     ...eventRoutes({ service, events, log }, streams),
     ...providerRoutes(service),
     ...webhookRoutes(webhook),
+    ...accessRoutes(access),
   ];
+  return serveRoutes(routes, log);
+}
+
+/** The routes with everything around them: bounds on bodies, the document, errors in the one shape. */
+export function serveRoutes(routes: readonly Route[], log: Logger): Hono<AccessEnv> {
   const document = describeApi(routes);
   const api = new Hono<AccessEnv>();
   api.onError((error, context) => answerError(context, error, log));
