@@ -59,6 +59,8 @@ export interface RecoveryTiming {
   readonly lease: LeaseTiming;
   readonly lockMs: number;
   readonly stalledCheckMs: number;
+  /** How long a closing worker lets its attempts end before it hands them over. Default 20 s. */
+  readonly drainGraceMs?: number;
   /** Default: each sweep's own. */
   readonly sweepEveryMs?: number;
 }
@@ -148,7 +150,7 @@ async function startWorkers(
   };
   const workers: LifecycleWorker[] = [];
   closers.push(async () => {
-    await Promise.all(workers.map((worker) => worker.close(DRAIN_GRACE_MS)));
+    await Promise.all(workers.map((worker) => worker.close(recovery.drainGraceMs ?? DRAIN_GRACE_MS)));
   });
   for (const provider of providers.all) {
     const localShare = createLocalShare(concurrency.perWorker);

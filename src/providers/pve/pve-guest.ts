@@ -113,8 +113,11 @@ async function sendOrAdopt(
     return await context.api.change(change, schema, call);
   } catch (error) {
     if (!isProviderError(error) || error.report.effect === 'none') throw error;
-    const task = await findGuestTask(taskType, place, context, call).catch(() => undefined);
-    call.signal.throwIfAborted();
+    const task = await findGuestTask(taskType, place, context, call).catch((unseen: unknown) => {
+      // The provider does not answer this either: what the change itself met is what is known.
+      if (isProviderError(unseen)) return undefined;
+      throw unseen;
+    });
     if (task === undefined) throw error;
     return task;
   }
