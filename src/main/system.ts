@@ -47,6 +47,8 @@ export interface SystemOptions {
   readonly recovery?: RecoveryTiming;
   readonly requestTimeoutMs?: number;
   readonly onStep?: StepObserver;
+  /** The clock of decisions; tests let it run faster. Leases go by Redis's clock and a monotonic one. */
+  readonly nowMs?: () => number;
   /** Where every transition is told; absent: nowhere. */
   readonly webhook?: WebhookTarget;
   /** What runs in this process besides submitting. Default: all. */
@@ -80,6 +82,7 @@ const DRAIN_GRACE_MS = 20_000;
 
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { log, deployment, recovery = DEFAULT_RECOVERY, roles = ['workers', 'sweeps'] } = options;
+  const { nowMs = Date.now } = options;
   const redis = await connectRedis(options.redis.url, {
     role: 'worker',
     onError: (error) => log.warn({ err: error }, 'redis connection trouble'),
@@ -94,11 +97,11 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const store = createStore(redis, deployment, recovery.lease);
     const queues = createQueues(redis, store.keys);
     closers.push(store.close, queues.close);
-    const submitter = createSubmitter({ store, queues, nowMs: Date.now });
+    const submitter = createSubmitter({ store, queues, nowMs });
     const parts = { store, queues, submitter };
     if (roles.includes('workers')) await startWorkers(options, recovery, parts, closers);
     if (roles.includes('workers') && options.webhook) {
-      const deps = { store, queue: queues.webhook, log, nowMs: Date.now };
+      const deps = { store, queue: queues.webhook, log, nowMs };
       const webhook = await startWebhookWorker(deps, { target: options.webhook, ...recovery });
       closers.push(webhook.close);
     }
@@ -169,6 +172,10 @@ async function startWorkers(
 type SystemParts = Pick<System, 'store' | 'queues' | 'submitter'>;
 
 /** What both workers and sweeps need. */
-function endDeps({ timing, log }: SystemOptions, recovery: RecoveryTiming, parts: SystemParts) {
-  return { ...parts, timing: { ...timing, lease: recovery.lease }, log, nowMs: Date.now };
+function endDeps(
+  { timing, log, nowMs = Date.now }: SystemOptions,
+  recovery: RecoveryTiming,
+  parts: SystemParts,
+) {
+  return { ...parts, timing: { ...timing, lease: recovery.lease }, log, nowMs };
 }
