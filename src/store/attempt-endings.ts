@@ -266,6 +266,7 @@ function applyFate(
       transaction
         .setFields(key, { state: 'gone', cause })
         .command('ZREM', keys.guestsCondemned, guest.id)
+        .command('ZREM', keys.guestsOf(guest.provider), guest.id)
         .command('PEXPIRE', key, GUEST_RETENTION_MS);
       releaseVmid(transaction, keys, guest, nowMs);
       freeMemory(transaction, keys, guest);

@@ -70,7 +70,8 @@ async function recordIntent(keys: Keys, claim: Claim, intent: GuestIntent, nowMs
       createdByOperation: guest.createdByOperation,
       createdAtMs: nowMs,
     })
-    .setFields(keys.operation(operation.id), attemptField({ ...attempt, guestId: guest.id }));
+    .setFields(keys.operation(operation.id), attemptField({ ...attempt, guestId: guest.id }))
+    .command('ZADD', keys.guestsOf(guest.provider), nowMs, guest.id);
   keepMemory(transaction, keys, guest);
   await claim.commit(transaction);
   return guest;

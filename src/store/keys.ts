@@ -15,6 +15,7 @@
  * | operations:recent | operation ids by creation | 8 days | 60 |
  * | operations:due | operation ids by when rescue is to look | until settled | 60 |
  * | guests:condemned | guest ids by when discard is to look | until gone | 60 |
+ * | guests:of | the inventory of one provider: ids of guests not gone, by when they were recorded | until gone | 60 |
  * | native | guest id or provider's own id → sandbox id | with the record | 100 |
  * | events | the event log (a stream) | the newest 100,000 | 250 |
  * | vmids | VMID pool of one failure domain | for ever, one item per held id | 100 |
@@ -32,6 +33,8 @@
  * | access:count | requests of a token, failed logins of an address | its window, minutes | 100 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
+import type { ProviderName } from '../core/provider-name.ts';
+
 export interface Keys {
   readonly tag: string;
   sandbox(id: string): string;
@@ -59,6 +62,8 @@ export interface Keys {
   readonly operationsRecent: string;
   readonly operationsDue: string;
   readonly guestsCondemned: string;
+  /** Every guest of a provider that is not gone. */
+  guestsOf(provider: ProviderName): string;
   readonly events: string;
   /** Pub/sub channel: ids of operations that settled. A hint only; the record is the truth. */
   readonly settlements: string;
@@ -165,6 +170,7 @@ export function createKeys(deployment: string): Keys {
     operationsRecent: `${tag}:operations:recent`,
     operationsDue: `${tag}:operations:due`,
     guestsCondemned: `${tag}:guests:condemned`,
+    guestsOf: (provider) => `${tag}:guests:of:${provider}`,
     events: `${tag}:events`,
     settlements: `${tag}:settlements`,
     providers: `${tag}:providers`,

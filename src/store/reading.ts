@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Guest } from '../core/guest.ts';
 import type { Operation } from '../core/operation.ts';
+import type { ProviderName } from '../core/provider-name.ts';
 import type { Sandbox } from '../core/sandbox.ts';
 import type { Keys } from './keys.ts';
 import { type Fields, parseGuest, parseOperation, parseSandbox } from './records.ts';
@@ -15,6 +16,9 @@ export interface Reading {
   pendingOperations(sandboxId: string): Promise<readonly Operation[]>;
   dueOperations(untilMs: number, limit: number): Promise<readonly string[]>;
   dueCondemnedGuests(untilMs: number, limit: number): Promise<readonly string[]>;
+  /** Ids of a provider's guests that are not gone, the longest known first. */
+  inventory(provider: ProviderName, limit: number): Promise<readonly string[]>;
+  inventorySize(provider: ProviderName): Promise<number>;
 }
 
 export function createReading(redis: Redis, keys: Keys): Reading {
@@ -61,5 +65,7 @@ export function createReading(redis: Redis, keys: Keys): Reading {
       redis.zrangebyscore(keys.operationsDue, '-inf', untilMs, 'LIMIT', 0, limit),
     dueCondemnedGuests: (untilMs, limit) =>
       redis.zrangebyscore(keys.guestsCondemned, '-inf', untilMs, 'LIMIT', 0, limit),
+    inventory: (provider, limit) => redis.zrange(keys.guestsOf(provider), 0, limit - 1),
+    inventorySize: (provider) => redis.zcard(keys.guestsOf(provider)),
   };
 }
