@@ -1,0 +1,17 @@
+import { EXIT } from '../exit-status.ts';
+import { selftest } from '../selftest.ts';
+import type { AddCommand } from './command.ts';
+
+export const addSelftest: AddCommand = (program, { environment, exitWith }) => {
+  program
+    .command('selftest')
+    .argument('<provider>', 'pve-vm, pve-lxc or morph')
+    .description('one sandbox from its start to its end, as configured, and what of our assumptions held')
+    .option(
+      '--record <file>',
+      'write every request to the provider and its reply into a new file, as JSON lines: headers left out, and secrets, tokens, users and addresses replaced; names of nodes, storages and guests stay, so read it before you give it away',
+    )
+    .action(async (provider: string, options: { record?: string }) => {
+      if (!(await selftest(provider, environment, options))) exitWith(EXIT.failed);
+    });
+};

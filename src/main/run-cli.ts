@@ -1,0 +1,68 @@
+/** One run of the command line, and its one catch: errors become sentences and an exit status. */
+import { Command, CommanderError, Option } from 'commander';
+import type { AddCommand, CommandContext } from './commands/command.ts';
+import { addDemo } from './commands/demo.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addList } from './commands/list.ts';
+import { addProviders } from './commands/providers.ts';
+import { addSelftest } from './commands/selftest.ts';
+import { addServe } from './commands/serve.ts';
+import { addShow } from './commands/show.ts';
+import { addToken } from './commands/token.ts';
+import { addWhy } from './commands/why.ts';
+import type { Variables } from './connection.ts';
+import { EXIT, type ExitStatus, exitStatusOf } from './exit-status.ts';
+import { describeError, FORMATS, type Format, type Streams } from './output.ts';
+
+/** In the order in which the help shows them. */
+const COMMANDS: readonly AddCommand[] = [
+  addServe,
+  addDemo,
+  addList,
+  addShow,
+  addWhy,
+  addProviders,
+  addDoctor,
+  addSelftest,
+  addToken,
+];
+
+export interface CliSurroundings {
+  readonly environment: Variables;
+  readonly streams: Streams;
+}
+
+/** Never rejects. `words` are the arguments without the program's own name. */
+export async function runCli(words: readonly string[], surroundings: CliSurroundings): Promise<ExitStatus> {
+  const { streams } = surroundings;
+  let status: ExitStatus = EXIT.done;
+  const exitWith = (given: ExitStatus) => {
+    status = given;
+  };
+  const program = createProgram({ ...surroundings, exitWith });
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return status;
+  } catch (error) {
+    // commander has told what is wrong, or shown the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badUsage;
+    streams.err(`${describeError(error, program.opts<{ output: Format }>().output)}\n`);
+    return exitStatusOf(error);
+  }
+}
+
+/** The tree of all commands. */
+export function createProgram(context: CommandContext): Command {
+  const { out, err } = context.streams;
+  const program = new Command('cmux-lifecycle')
+    .description('Runs the life cycle of coding-agent sandboxes on Proxmox VE, with Morph Cloud as fallback.')
+    .addOption(
+      new Option('-o, --output <format>', 'how results are printed').choices(FORMATS).default('table'),
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: out, writeErr: err })
+    .showHelpAfterError('(--help shows what can be given)')
+    .exitOverride();
+  for (const add of COMMANDS) add(program, context);
+  return program;
+}

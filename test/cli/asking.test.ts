@@ -1,0 +1,107 @@
+/** Commands that ask, over both transports: the same words, the same results, the same exit statuses. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startTestApi, type TestApi } from '../api/support.ts';
+import { PRESET } from '../support/system.ts';
+import { cli } from './run.ts';
+
+let api: TestApi;
+let sandboxId: string;
+beforeAll(async () => {
+  api = await startTestApi();
+  const { id } = await api.test.producer.start({ preset: PRESET, taskRunId: 'run-7', teamId: 'blue' });
+  sandboxId = id;
+});
+afterAll(() => api.close());
+
+const WAYS: readonly [string, () => Record<string, string>][] = [
+  ['HTTP', () => ({ CMUX_LIFECYCLE_URL: api.url })],
+  ['Redis', () => ({ REDIS_URL: api.test.options.redis.url, DEPLOYMENT: api.test.options.deployment })],
+];
+
+describe.each(WAYS)('over %s', (_way, environment) => {
+  it('list shows what has not ended, as a table or as JSON', async () => {
+    const shown = await cli(['list'], environment());
+    expect(shown).toMatchObject({ status: 0, err: '' });
+    expect(shown.out).toContain(sandboxId);
+    expect(shown.out).toMatch(/running +pve-vm/);
+
+    const asJson = await cli(['list', '--team', 'blue', '-o', 'json'], environment());
+    expect(JSON.parse(asJson.out).sandboxes).toMatchObject([{ id: sandboxId, taskRunId: 'run-7' }]);
+    const others = await cli(['-o', 'json', 'list', '--team', 'red'], environment());
+    expect(JSON.parse(others.out).sandboxes).toEqual([]);
+  });
+
+  it('show tells everything of a sandbox and of the operation behind it', async () => {
+    const sandbox = JSON.parse((await cli(['show', sandboxId, '-o', 'json'], environment())).out);
+    expect(sandbox).toMatchObject({ id: sandboxId, state: 'running' });
+    const operation = await cli(['show', sandbox.cause], environment());
+    expect(operation.out).toMatch(/attempt 1 +succeeded on pve-vm/);
+  });
+
+  it('why tells who asked, and the history', async () => {
+    const { out } = await cli(['why', sandboxId], environment());
+    expect(out).toContain(`${sandboxId} is running since`);
+    expect(out).toContain('operation.requested');
+  });
+
+  it('providers tells health and room', async () => {
+    const { out } = await cli(['providers'], environment());
+    expect(out).toMatch(/pve-vm +ok +closed +yes +[\d.]+ GiB/);
+  });
+
+  it('what does not exist ends with status 3, on stderr', async () => {
+    const missing = await cli(['show', 'sbx-none'], environment());
+    expect(missing).toMatchObject({ status: 3, out: '' });
+    expect(missing.err).toContain('not_found: there is no sandbox sbx-none');
+    const asJson = await cli(['show', 'sbx-none', '-o', 'json'], environment());
+    expect(JSON.parse(asJson.err).error).toMatchObject({ code: 'not_found', retryable: false });
+  });
+});
+
+describe('without a way to ask', () => {
+  it('the message names both ways', async () => {
+    const { status, err } = await cli(['list'], {});
+    expect(status).toBe(2);
+    expect(err).toContain('CMUX_LIFECYCLE_URL');
+    expect(err).toContain('REDIS_URL and DEPLOYMENT');
+  });
+
+  it('a Redis without the name of the deployment is refused', async () => {
+    const { status, err } = await cli(['list'], { REDIS_URL: 'redis://127.0.0.1:1' });
+    expect(status).toBe(2);
+    expect(err).toContain('DEPLOYMENT: it is missing');
+  });
+
+  it('an address that is none is refused', async () => {
+    const { status, err } = await cli(['list'], { CMUX_LIFECYCLE_URL: 'lifecycle.example.com' });
+    expect(status).toBe(2);
+    expect(err).toContain('CMUX_LIFECYCLE_URL: this is no http address');
+  });
+
+  it('a server that does not answer ends with status 6', async () => {
+    const { status, err } = await cli(['list'], { CMUX_LIFECYCLE_URL: 'http://127.0.0.1:1' });
+    expect(status).toBe(6);
+    expect(err).toContain('api_unreachable');
+  });
+});
+
+describe('wrong usage', () => {
+  it.each([
+    [['sing']],
+    [['list', '--limit', '0']],
+    [['list', '--state', 'asleep']],
+    [['list', '--metadata', 'novalue']],
+    [['list', '-o', 'xml']],
+    [['show']],
+  ])('%j ends with status 2 and says what is wrong', async (words) => {
+    const { status, out, err } = await cli(words, { CMUX_LIFECYCLE_URL: api.url });
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    expect(err).toMatch(/^error: /);
+  });
+
+  it('help is no error', async () => {
+    const { status, out } = await cli(['list', '--help']);
+    expect(status).toBe(0);
+    expect(out).toContain('--output <format>');
+  });
+});
