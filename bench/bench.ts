@@ -1,20 +1,26 @@
 /**
- * `npm run bench -- <what> [--json]`: figures that the documents quote, measured on this machine against the
- * simulators at their default latencies. Ratios travel between machines; milliseconds do not.
+ * `npm run bench [-- <what>] [--json]`: figures that the documents quote, measured on this machine; without a
+ * name, all of them. Ratios travel between machines; milliseconds do not.
  */
+import { benchOverhead, type Figures } from './overhead.ts';
 import { benchStart } from './start.ts';
 
-const BENCHES: Readonly<Record<string, () => Promise<Readonly<Record<string, number>>>>> = {
+const BENCHES: Readonly<Record<string, () => Promise<Figures>>> = {
+  overhead: benchOverhead,
   start: benchStart,
 };
 
-const [what = '', ...flags] = process.argv.slice(2);
-const run = BENCHES[what];
-if (run === undefined) {
-  process.stderr.write(`unknown benchmark "${what}": one of ${Object.keys(BENCHES).join(', ')}\n`);
-  process.exit(2);
+const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
+const [what = 'all'] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const chosen = what === 'all' ? Object.values(BENCHES) : [BENCHES[what]];
+let figures: Figures = {};
+for (const run of chosen) {
+  if (run === undefined) {
+    process.stderr.write(`unknown benchmark "${what}": one of ${Object.keys(BENCHES).join(', ')}\n`);
+    process.exit(2);
+  }
+  figures = { ...figures, ...(await run()) };
 }
-const figures = await run();
 if (flags.includes('--json')) process.stdout.write(`${JSON.stringify(figures)}\n`);
 else
   for (const [name, value] of Object.entries(figures)) process.stdout.write(`${name.padEnd(28)} ${value}\n`);

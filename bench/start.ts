@@ -1,14 +1,10 @@
 /** What a start costs beyond what the provider and the guest themselves take. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
 import { simulatedBackends, startLocalSimulators } from '../src/main/backends.ts';
 import { startSystem } from '../src/main/system.ts';
 import { loadConfig } from '../src/platform/config.ts';
-import { ensureRedisBinary } from '../src/platform/redis-binary.ts';
-import { startRedisServer } from '../src/platform/redis-server.ts';
 import { createProducer, type RedisProducer, type StartInput } from '../src/producers/redis-producer.ts';
+import { startOwnRedis } from './own-redis.ts';
 import { median, percentile } from './statistics.ts';
 
 /** Default latencies of the simulated Proxmox: a VM is cloned, started, and its services come up. */
@@ -75,12 +71,7 @@ async function withSystem<T>(
   measure: (producer: RedisProducer, countCalls: () => number) => Promise<T>,
 ): Promise<T> {
   const config = loadConfig({});
-  const dataDir = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-bench-'));
-  const binary = await ensureRedisBinary({
-    path: process.env.PATH ?? '',
-    print: (line) => process.stderr.write(`${line}\n`),
-  });
-  const redis = await startRedisServer({ binary, dataDir, appendOnly: true });
+  const redis = await startOwnRedis();
   const simulators = await startLocalSimulators(config, {
     templates: TEMPLATES.map(({ vmid, expectedName: name }) => ({
       kind: 'lxc',
@@ -105,7 +96,6 @@ async function withSystem<T>(
     await system.close();
     await simulators.close();
     await redis.stop();
-    await rm(dataDir, { recursive: true, force: true });
   }
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from '../platform/log.ts';
 import { connectRedis } from '../platform/redis.ts';
 import { checkRedisSafety, type RedisDurability } from '../platform/redis-safety.ts';
 import { createSecretBox } from '../platform/secret-box.ts';
+import type { Provider } from '../providers/provider.ts';
 import { waitUntilUsable } from '../providers/readiness.ts';
 import type { ServicePort } from '../providers/service-ports.ts';
 import { createQueues, type Queues } from '../queues/queues.ts';
@@ -30,6 +31,8 @@ export interface SystemOptions {
   readonly redis: { readonly url: string; readonly durability: RedisDurability };
   readonly deployment: string;
   readonly backends: Backends;
+  /** Drivers of the caller's own, besides those of the backends; the benchmark has one without latency. */
+  readonly drivers?: readonly Provider[];
   readonly routing: RoutingPolicy;
   readonly presets: readonly Preset[];
   readonly servicePorts?: readonly ServicePort[];
@@ -155,7 +158,7 @@ async function startWorkers(
   closers.push(async () => {
     await Promise.all(workers.map((worker) => worker.close(recovery.drainGraceMs ?? DRAIN_GRACE_MS)));
   });
-  for (const provider of providers.all) {
+  for (const provider of [...providers.all, ...(options.drivers ?? [])]) {
     const localShare = createLocalShare(concurrency.perWorker);
     const deps: WorkerDeps = { ...common, provider, localShare };
     await queues.byProvider
