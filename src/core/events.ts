@@ -1,3 +1,4 @@
+import type { AlertName } from './alert.ts';
 import type { FailureKind } from './failure.ts';
 import type { OperationKind, OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
@@ -55,9 +56,23 @@ export interface LifecycleEvents {
     readonly guestId: string;
     readonly provider: ProviderName;
   };
+  'alert.raised': AlertEvent;
+  'alert.cleared': AlertEvent;
+}
+
+interface AlertEvent {
+  readonly name: AlertName;
+  /** What it is about. */
+  readonly subject: string;
+  readonly message: string;
 }
 
 export type LifecycleEventName = keyof LifecycleEvents;
+
+/** Those that tell of one sandbox, and so belong to its history. */
+export type SandboxEventName = {
+  [N in LifecycleEventName]: LifecycleEvents[N] extends { readonly sandboxId: string } ? N : never;
+}[LifecycleEventName];
 
 /** One line of a sandbox's history: what happened, with the facts of the event. */
 export interface HistoryEntry {

@@ -1,20 +1,32 @@
 /** What a webhook says, and what follows from each answer to it. */
+import type { ActiveAlert } from './alert.ts';
 import type { SandboxState } from './sandbox.ts';
 import type { SandboxView } from './views.ts';
 
 /** The body of one delivery. Every try of the same event has the same body. */
-export interface WebhookEvent {
+export type WebhookEvent = SandboxChangedEvent | AlertChangedEvent;
+
+interface EventHead {
   /** Two deliveries with one id are one event. */
   readonly id: string;
-  readonly type: 'sandbox.changed';
   readonly deployment: string;
   /**
-   * Raised by one with every change of state of this sandbox, beginning with 1. A gap is an event that was
-   * given up or happened while no webhook was set; one that is not above the last seen is late or repeated.
+   * Raised by one with every change of state of this sandbox, or with every alert that is raised or cleared,
+   * beginning with 1. A gap is an event that was given up or happened while no webhook was set; one that is not
+   * above the last seen is late or repeated.
    */
   readonly sequence: number;
   /** When it happened. Unix time, ms. */
   readonly atMs: number;
+}
+
+export interface AlertChangedEvent extends EventHead {
+  readonly type: 'alert.raised' | 'alert.cleared';
+  readonly alert: ActiveAlert;
+}
+
+export interface SandboxChangedEvent extends EventHead {
+  readonly type: 'sandbox.changed';
   readonly sandboxId: string;
   /** Empty when no operation brought it about. */
   readonly operationId: string;
@@ -25,8 +37,9 @@ export interface WebhookEvent {
   readonly sandbox: SandboxView;
 }
 
-export function webhookEventId(sandboxId: string, sequence: number): string {
-  return `${sandboxId}-${sequence}`;
+/** @param outbox the sandbox's id, or that of the outbox of alerts */
+export function webhookEventId(outbox: string, sequence: number): string {
+  return `${outbox}-${sequence}`;
 }
 
 export type DeliveryAnswer =

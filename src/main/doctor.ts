@@ -84,7 +84,7 @@ async function examinePve(
       vmids: { reserve: unused, reject: unused, giveBack: unused },
       permits: { take: unused, note: unused, release: unused },
       capacityBook: { reservations: () => Promise.resolve([]), reserve: unused, release: unused },
-      raiseAlert: () => {},
+      alerts: { raise: unused, clear: unused },
     },
     { ...pve, deployment: 'doctor', firstBoot: pve.cloudInit ? { cloudInit: pve.cloudInit } : {} },
   );

@@ -1,7 +1,6 @@
 /** The only place that names concrete drivers. */
 
 import type { CapacityBook, Permits } from '../core/ports.ts';
-import type { Logger } from '../platform/log.ts';
 import type { HttpClient } from '../providers/http-client.ts';
 import { createMorphProvider } from '../providers/morph/morph.ts';
 import { createMorphHttpClient } from '../providers/morph/morph-api.ts';
@@ -29,7 +28,7 @@ export interface ProvidersOptions {
   readonly timing: { readonly cloneTimeoutMs: number };
   readonly permits: Permits;
   readonly capacityBook: CapacityBook;
-  readonly log: Pick<Logger, 'warn'>;
+  readonly nowMs?: () => number;
   /** Put between every driver and its provider, to see what goes by. */
   readonly watchHttp?: (http: HttpClient) => HttpClient;
 }
@@ -77,13 +76,16 @@ function pveDeps(
   options: ProvidersOptions,
 ): PveDeps {
   const { failureDomain, vmidRange, kinds } = pve;
-  const { installId, permits, capacityBook, log } = options;
+  const { installId, permits, capacityBook, nowMs = Date.now } = options;
   return {
     http: watchHttp(createPveHttpClient({ provider: kinds[0] ?? 'pve-vm', ...pve })),
     vmids: createVmidPool(store, { failureDomain, ...vmidRange, installId, nowMs: Date.now }),
     permits,
     capacityBook,
-    raiseAlert: ({ name, message, remediation }) => log.warn({ alert: name, remediation }, message),
+    alerts: {
+      raise: async (alert) => void (await store.alerts.raise(alert, nowMs())),
+      clear: async (key) => void (await store.alerts.clear(key, nowMs())),
+    },
   };
 }
 

@@ -3,7 +3,6 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LifecycleError } from '../core/lifecycle-error.ts';
 import { type Config, loadConfig } from '../platform/config.ts';
-import { createLogger } from '../platform/log.ts';
 import { connectRedis } from '../platform/redis.ts';
 import type { HttpClient } from '../providers/http-client.ts';
 import { createRedactor } from '../providers/redact-transcript.ts';
@@ -42,7 +41,6 @@ export async function selftest(
     installId,
     permits: createPermits(store, async () => true),
     capacityBook: createCapacityBook(store),
-    log: createLogger(config.logLevel),
     ...(record === undefined ? {} : { watchHttp: recordTo(record, backends) }),
   });
   try {

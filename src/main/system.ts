@@ -11,6 +11,7 @@ import { waitUntilUsable } from '../providers/readiness.ts';
 import type { ServicePort } from '../providers/service-ports.ts';
 import { createQueues, type Queues } from '../queues/queues.ts';
 import { createSubmitter, type Submitter } from '../queues/submit-operation.ts';
+import type { OnAlert } from '../store/alerts.ts';
 import { createCapacityBook } from '../store/capacity-book.ts';
 import type { LeaseTiming } from '../store/claims.ts';
 import { createPermits } from '../store/permits.ts';
@@ -97,7 +98,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   try {
     const { warnings } = await checkRedisSafety(redis, options.redis);
     for (const warning of warnings) log.warn(warning);
-    const store = createStore(redis, deployment, recovery.lease);
+    const store = createStore(redis, deployment, recovery.lease, logAlert(log));
     const queues = createQueues(redis, store.keys);
     closers.push(store.close, queues.close);
     const submitter = createSubmitter({ store, queues, nowMs });
@@ -170,6 +171,14 @@ async function startWorkers(
     closers.push(publisher.close);
   }
   await store.deployment.publishSettings({ routing, presets, startDeadlineMs: timing.startDeadlineMs });
+}
+
+function logAlert(log: Logger): OnAlert {
+  return (change, { name, subject, message, remediation }) => {
+    const facts = { alert: name, subject, ...(remediation === undefined ? {} : { remediation }) };
+    if (change === 'raised') log.error(facts, `alert: ${message}`);
+    else log.info(facts, `alert cleared: ${message}`);
+  };
 }
 
 type SystemParts = Pick<System, 'store' | 'queues' | 'submitter'>;

@@ -8,12 +8,14 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { WebhookEvent } from '../core/webhook.ts';
 import type { Keys } from '../store/keys.ts';
+import { outboxOf } from '../store/webhook-outbox.ts';
 
 export const WEBHOOK_QUEUE = 'webhook';
 
 export const webhookJobSchema = z.object({
   schemaVersion: z.number().max(1, 'written by a newer release: upgrade this worker'),
   eventId: z.string(),
+  /** Or the outbox of alerts. */
   sandboxId: z.string(),
 });
 
@@ -39,11 +41,11 @@ export function createWebhookQueue(redis: Redis, keys: Keys): WebhookQueue {
   queue.on('error', () => undefined);
   return {
     queue,
-    async add({ id, sandboxId, sequence, from, to }) {
-      const name = `${sandboxId} #${sequence}: ${from === '' ? to : `${from} → ${to}`}`;
-      const job: WebhookJob = { schemaVersion: 1, eventId: id, sandboxId };
-      await queue.add(name, job, {
-        jobId: id,
+    async add(event) {
+      const outbox = outboxOf(event);
+      const job: WebhookJob = { schemaVersion: 1, eventId: event.id, sandboxId: outbox };
+      await queue.add(`${outbox} #${event.sequence}: ${headline(event)}`, job, {
+        jobId: event.id,
         attempts: 1,
         removeOnComplete: KEPT_DELIVERED,
         removeOnFail: KEPT_DEAD,
@@ -58,4 +60,9 @@ export function createWebhookQueue(redis: Redis, keys: Keys): WebhookQueue {
     },
     close: () => queue.close(),
   };
+}
+
+function headline(event: WebhookEvent): string {
+  if (event.type !== 'sandbox.changed') return `${event.type} ${event.alert.name} ${event.alert.subject}`;
+  return event.from === '' ? event.to : `${event.from} → ${event.to}`;
 }

@@ -1,4 +1,4 @@
-import type { HistoryEntry, LifecycleEventName, LifecycleEvents } from '../core/events.ts';
+import type { HistoryEntry, LifecycleEvents, SandboxEventName } from '../core/events.ts';
 import { measuresOf } from '../core/measures.ts';
 import {
   EVENTS_MAX_LENGTH,
@@ -14,7 +14,7 @@ import type { Transaction } from './transaction.ts';
  * Adds an event to the log and to its sandbox's history and raises what the metrics count of it, in the
  * transaction that makes it true. A change of state has more to it, which `record-transition.lua` does.
  */
-export function emit<N extends LifecycleEventName>(
+export function emit<N extends SandboxEventName>(
   transaction: Transaction,
   keys: Keys,
   name: N,

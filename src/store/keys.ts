@@ -28,6 +28,7 @@
  * | webhook:dead, :index | deliveries given up | the newest 1,000 | 2,000 |
  * | webhook:totals | backlog and counts of deliveries | for ever, one | 100 |
  * | providers, deployment | what workers publish | for ever, a handful | 500 |
+ * | alerts | what an operator is told of: name and subject → when and why | while it lasts, at most 1,000 | 400 |
  * | access:tokens, :names | digest of a token → who it is, name → digest | until revoked | 250 |
  * | access:session, :code | digest of a cookie or login code → digest of its token | 12 h, 24 h | 150 |
  * | access:count | requests of a token, failed logins of an address | its window, minutes | 100 |
@@ -69,6 +70,8 @@ export interface Keys {
   readonly settlements: string;
   readonly providers: string;
   readonly deployment: string;
+  /** `name|subject` → the alert that is raised. */
+  readonly alerts: string;
   readonly access: AccessKeys;
   readonly audit: string;
 }
@@ -130,6 +133,10 @@ export const WEBHOOK_MAX_BACKLOG = 100_000;
 export const WEBHOOK_MAX_DEAD = 1_000;
 /** About 2.5 MB, months of a busy team's clicks; older entries belong into whatever collects the logs. */
 export const AUDIT_MAX_LENGTH = 10_000;
+/** More than anybody reads: when as much as this is wrong at once, one more line says nothing new. */
+export const MAX_ALERTS = 1_000;
+/** The outbox of the webhook that holds what is told of alerts, in the place of a sandbox's id. */
+export const ALERTS_OUTBOX = 'alerts';
 
 export function createKeys(deployment: string): Keys {
   const tag = `{${deployment}}`;
@@ -175,6 +182,7 @@ export function createKeys(deployment: string): Keys {
     settlements: `${tag}:settlements`,
     providers: `${tag}:providers`,
     deployment: `${tag}:deployment`,
+    alerts: `${tag}:alerts`,
     access: createAccessKeys(`${tag}:access`),
     audit: `${tag}:audit`,
   };

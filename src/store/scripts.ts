@@ -11,18 +11,20 @@ export type ScriptName =
   | 'take-permit'
   | 'release-permit'
   | 'reserve-memory'
-  | 'count-in-window';
+  | 'count-in-window'
+  | 'record-alert';
 
 export interface Scripts {
   /** Runs a script by its digest, and sends its text only when Redis does not have it (after a flush). */
   run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
 }
 
-/** A line by itself; what it names is put in its place, so that two scripts can share a function. */
+/** A line by itself; what it names is put in its place, so that scripts can share a function. */
 const INCLUDE = /^-- @include ([a-z-]+)$/gm;
 
 function read(name: string): string {
-  return readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+  const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+  return text.replace(INCLUDE, (_line, included: string) => read(included));
 }
 
 export function createScripts(redis: Redis): Scripts {
@@ -31,7 +33,7 @@ export function createScripts(redis: Redis): Scripts {
   function load(name: ScriptName) {
     const known = loaded.get(name);
     if (known) return known;
-    const text = read(name).replace(INCLUDE, (_line, included: string) => read(included));
+    const text = read(name);
     const script = { text, digest: createHash('sha1').update(text).digest('hex') };
     loaded.set(name, script);
     return script;

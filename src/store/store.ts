@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type AccessStore, createAccessStore } from './access.ts';
 import { type Adjusting, createAdjusting } from './adjusting.ts';
+import { type AlertStore, createAlertStore, type OnAlert } from './alerts.ts';
 import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
 import { type AuditLog, createAuditLog } from './audit.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
@@ -37,6 +38,7 @@ export interface Store {
   readonly audit: AuditLog;
   readonly webhook: WebhookOutbox;
   readonly measures: Measures;
+  readonly alerts: AlertStore;
   /** Closes what the store opened itself; the connection it was given stays its owner's. */
   close(): Promise<void>;
 }
@@ -44,7 +46,13 @@ export interface Store {
 /** Recovery after a worker's death takes about the lease plus a queue check: shorter is faster, and less patient with pauses of the process. */
 export const DEFAULT_LEASE: LeaseTiming = { leaseMs: 10_000, sendDeadlineMs: 2_000 };
 
-export function createStore(redis: Redis, deployment: string, timing: LeaseTiming = DEFAULT_LEASE): Store {
+/** @param onAlert called for each alert that this process raised or cleared: its line in the log */
+export function createStore(
+  redis: Redis,
+  deployment: string,
+  timing: LeaseTiming = DEFAULT_LEASE,
+  onAlert: OnAlert = () => undefined,
+): Store {
   const keys = createKeys(deployment);
   const scripts = createScripts(redis);
   const begin = createTransactions(keys, scripts);
@@ -69,6 +77,7 @@ export function createStore(redis: Redis, deployment: string, timing: LeaseTimin
     access: createAccessStore({ redis, keys, scripts, begin }),
     audit: createAuditLog(redis, keys),
     measures: createMeasures(redis, keys),
+    alerts: createAlertStore({ redis, keys, scripts, onAlert }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),
     async close() {
       events.close();

@@ -8,10 +8,24 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { SANDBOX_STATES, type SandboxState } from '../core/sandbox.ts';
 import { viewSandbox } from '../core/views.ts';
-import { type WebhookEvent, webhookEventId } from '../core/webhook.ts';
-import { type Keys, WEBHOOK_MAX_DEAD } from './keys.ts';
+import {
+  type AlertChangedEvent,
+  type SandboxChangedEvent,
+  type WebhookEvent,
+  webhookEventId,
+} from '../core/webhook.ts';
+import { alertSchema } from './alerts.ts';
+import { ALERTS_OUTBOX, type Keys, WEBHOOK_MAX_DEAD } from './keys.ts';
 import { fieldsFromList, parseSandbox } from './records.ts';
 import type { Scripts } from './scripts.ts';
+
+/**
+ * Where an event waits: the outbox of its sandbox, or the one of all alerts. Whatever below says "sandbox" means
+ * either.
+ */
+export function outboxOf(event: WebhookEvent): string {
+  return event.type === 'sandbox.changed' ? event.sandboxId : ALERTS_OUTBOX;
+}
 
 export interface OutboxEntry {
   readonly event: WebhookEvent;
@@ -73,7 +87,13 @@ export interface WebhookOutbox {
 }
 
 const states = z.enum(SANDBOX_STATES);
-const entrySchema = z.object({
+const alertEntrySchema = z.object({
+  type: z.enum(['alert.raised', 'alert.cleared']),
+  sequence: z.number(),
+  atMs: z.coerce.number(),
+  alert: alertSchema,
+});
+const changeEntrySchema = z.object({
   sequence: z.number(),
   atMs: z.coerce.number(),
   sandboxId: z.string(),
@@ -113,8 +133,8 @@ export function createWebhookOutbox({ redis, keys, scripts, deployment }: Webhoo
     const { outbox, due, tries, totals, dead, deadIndex } = webhook;
     const left = await scripts.run(
       'settle-webhook',
-      [outbox(event.sandboxId), due, tries, totals, dead, deadIndex],
-      [event.sandboxId, text, verdict, nowMs, event.id, letter, WEBHOOK_MAX_DEAD],
+      [outbox(outboxOf(event)), due, tries, totals, dead, deadIndex],
+      [outboxOf(event), text, verdict, nowMs, event.id, letter, WEBHOOK_MAX_DEAD],
     );
     return Number(left) >= 0;
   }
@@ -131,15 +151,15 @@ export function createWebhookOutbox({ redis, keys, scripts, deployment }: Webhoo
       return text === null ? undefined : parseEntry(deployment, text);
     },
     async tries({ event }) {
-      const text = await redis.hget(webhook.tries, event.sandboxId);
+      const text = await redis.hget(webhook.tries, outboxOf(event));
       const noted = text === null ? undefined : triesSchema.parse(JSON.parse(text));
       return noted?.sequence === event.sequence ? noted : undefined;
     },
     async postpone({ event }, tries) {
       await redis
         .multi()
-        .hset(webhook.tries, event.sandboxId, JSON.stringify({ ...tries, sequence: event.sequence }))
-        .zadd(webhook.due, 'XX', tries.lookAtMs, event.sandboxId)
+        .hset(webhook.tries, outboxOf(event), JSON.stringify({ ...tries, sequence: event.sequence }))
+        .zadd(webhook.due, 'XX', tries.lookAtMs, outboxOf(event))
         .hincrby(webhook.totals, 'failed', 1)
         .exec();
     },
@@ -194,8 +214,19 @@ export function createWebhookOutbox({ redis, keys, scripts, deployment }: Webhoo
 }
 
 function parseEntry(deployment: string, text: string): OutboxEntry {
-  const { record, ...facts } = entrySchema.parse(JSON.parse(text));
-  const event: WebhookEvent = {
+  const stored: unknown = JSON.parse(text);
+  const alert = alertEntrySchema.safeParse(stored);
+  const event = alert.success ? alertEvent(deployment, alert.data) : changeEvent(deployment, stored);
+  return { event, text };
+}
+
+function alertEvent(deployment: string, entry: z.output<typeof alertEntrySchema>): AlertChangedEvent {
+  return { id: webhookEventId(ALERTS_OUTBOX, entry.sequence), deployment, ...entry };
+}
+
+function changeEvent(deployment: string, stored: unknown): SandboxChangedEvent {
+  const { record, ...facts } = changeEntrySchema.parse(stored);
+  return {
     id: webhookEventId(facts.sandboxId, facts.sequence),
     type: 'sandbox.changed',
     deployment,
@@ -203,5 +234,4 @@ function parseEntry(deployment: string, text: string): OutboxEntry {
     to: facts.to satisfies SandboxState,
     sandbox: viewSandbox(parseSandbox(fieldsFromList(record))),
   };
-  return { event, text };
 }

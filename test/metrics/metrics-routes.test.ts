@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { LifecycleEventName, LifecycleEvents } from '../../src/core/events.ts';
+import type { LifecycleEvents, SandboxEventName } from '../../src/core/events.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { createMetricsRoutes } from '../../src/dashboard/metrics/metrics-routes.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
@@ -38,7 +38,7 @@ function valueIn(text: string, series: string): number | undefined {
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
 }
 
-async function happen<N extends LifecycleEventName>(name: N, event: LifecycleEvents[N]): Promise<void> {
+async function happen<N extends SandboxEventName>(name: N, event: LifecycleEvents[N]): Promise<void> {
   const transaction = bench.store.begin();
   emit(transaction, bench.store.keys, name, Date.now(), event);
   await transaction.commit();
@@ -102,6 +102,15 @@ test('after a known history the values are right, whichever process is asked', a
     expect(text).not.toContain('sbx-');
     expect(text).not.toContain('ECONNREFUSED');
   }
+});
+
+test('active alerts are counted by name, and nought is said of the others', async () => {
+  const locked = { name: 'template.locked', message: 'locked' } as const;
+  const series = 'lifecycle_alerts_active{name="template.locked"}';
+  expect(valueIn(await scrape(), series)).toBe(0);
+  await bench.store.alerts.raise({ ...locked, subject: '9100' }, Date.now());
+  await bench.store.alerts.raise({ ...locked, subject: '9101' }, Date.now());
+  expect(valueIn(await scrape(), series)).toBe(2);
 });
 
 test('a running sandbox is counted with the provider it is on', async () => {

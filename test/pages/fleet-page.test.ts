@@ -30,6 +30,22 @@ test('what needs me: a stuck sandbox with its exact command, and a start that fa
   expect(needs).toMatch(/pve-vm: .*ECONNREFUSED/);
 });
 
+test('what needs me: an alert with what to do and where to read on, for those who see the whole fleet', async () => {
+  const { alerts } = world.test.system.store;
+  const alert = {
+    name: 'template.locked',
+    subject: '9100 (cmux-base)',
+    message: 'locked since the morning',
+  } as const;
+  await alerts.raise({ ...alert, remediation: 'pct unlock 9100' }, Date.now());
+  await pageWith('locked since the morning');
+  const needs = section(await page(world.tokens.viewer), 'needs');
+  expect(needs).toContain('template.locked in docs/runbook.md');
+  expect(needs).toContain('pct unlock 9100');
+  expect(section(await page(world.tokens.team), 'needs')).not.toContain('locked since the morning');
+  await alerts.clear(alert, Date.now());
+});
+
 test('what runs: each sandbox with its state, where it is, and its endpoints only while it runs', async () => {
   const table = section(await page(world.tokens.viewer), 'sandboxes');
   const { running, paused } = world.sandboxes;

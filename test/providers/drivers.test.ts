@@ -31,7 +31,6 @@ it('local mode serves every provider there is', async () => {
     timing: config.timing,
     permits: createInMemoryPermits(),
     capacityBook: createInMemoryCapacityBook(),
-    log: { warn: () => {} },
   });
   try {
     expect(all.map(({ name }) => name).toSorted()).toEqual([...PROVIDER_NAMES].toSorted());

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import type { Alert } from '../../src/core/alert.ts';
 import type { GuestIntent, GuestRef } from '../../src/core/guest.ts';
 import type { VmidPool } from '../../src/core/ports.ts';
-import type { ProviderAlert } from '../../src/providers/alert.ts';
 import { createMorphProvider } from '../../src/providers/morph/morph.ts';
 import { createMorphHttpClient } from '../../src/providers/morph/morph-api.ts';
 import type { GuestFacts, GuestSpec, Provider, ProviderCall } from '../../src/providers/provider.ts';
@@ -94,9 +94,15 @@ export async function startPveRig(kind: keyof typeof PVE_KINDS, options: PveRigO
   const vmids = options.vmids ?? createTestPool();
   const permits = createInMemoryPermits();
   const capacityBook = createInMemoryCapacityBook();
-  const alerts: ProviderAlert[] = [];
+  const alerts: Alert[] = [];
   const provider = PVE_KINDS[kind].create(
-    { http, vmids, permits, capacityBook, raiseAlert: (alert) => void alerts.push(alert) },
+    {
+      http,
+      vmids,
+      permits,
+      capacityBook,
+      alerts: { raise: async (alert) => void alerts.push(alert), clear: async () => {} },
+    },
     {
       failureDomain: 'pve:test',
       simulated: true,

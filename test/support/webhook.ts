@@ -4,7 +4,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { SandboxState } from '../../src/core/sandbox.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
-import { verifyWebhook, type WebhookEvent } from '../../src/producers/webhook/receive-webhook.ts';
+import {
+  type AlertChangedEvent,
+  type SandboxChangedEvent,
+  verifyWebhook,
+} from '../../src/producers/webhook/receive-webhook.ts';
 import { createWebhookQueue, type WebhookQueue } from '../../src/queues/webhook-queue.ts';
 import { emit } from '../../src/store/events.ts';
 import { SCHEMA_VERSION } from '../../src/store/records.ts';
@@ -15,7 +19,7 @@ export const SECRET = 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
 export const PREVIOUS_SECRET = 'the-secret-before-it-which-is-plain-text';
 
 export interface Received {
-  readonly event: WebhookEvent;
+  readonly event: SandboxChangedEvent;
   readonly headers: Headers;
   readonly body: string;
 }
@@ -28,13 +32,15 @@ export type Answer =
 
 export interface Receiver {
   readonly url: string;
-  /** Everything that arrived and was verified, whatever it was answered. */
+  /** Every change of a sandbox that arrived and was verified, whatever it was answered. */
   readonly received: readonly Received[];
   /** What it settled with 2xx, in the order of the answers. */
-  readonly settled: readonly WebhookEvent[];
+  readonly settled: readonly SandboxChangedEvent[];
+  /** What was told of alerts; always settled. */
+  readonly alerts: readonly AlertChangedEvent[];
   /** Requests whose signature or time was wrong. */
   readonly refused: readonly string[];
-  answer: (event: WebhookEvent) => Answer;
+  answer: (event: SandboxChangedEvent) => Answer;
   close(): Promise<void>;
 }
 
@@ -43,7 +49,8 @@ export async function startReceiver(
 ): Promise<Receiver> {
   const { secrets = [SECRET], nowMs = Date.now } = options;
   const received: Received[] = [];
-  const settled: WebhookEvent[] = [];
+  const settled: SandboxChangedEvent[] = [];
+  const alerts: AlertChangedEvent[] = [];
   const refused: string[] = [];
   const server = createServer(async (request, response) => {
     let body = '';
@@ -51,6 +58,11 @@ export async function startReceiver(
     const headers = new Headers(request.headers as Record<string, string>);
     try {
       const event = await verifyWebhook({ headers, body }, { secrets, nowMs: nowMs() });
+      if (event.type !== 'sandbox.changed') {
+        alerts.push(event);
+        response.writeHead(200).end('thanks');
+        return;
+      }
       received.push({ event, headers, body });
       const answer = receiver.answer(event);
       if (answer === 'nothing') return;
@@ -68,6 +80,7 @@ export async function startReceiver(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?token=hidden`,
     received,
     settled,
+    alerts,
     refused,
     answer: () => 200,
     close: () =>

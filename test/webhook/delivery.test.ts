@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SandboxState } from '../../src/core/sandbox.ts';
 import type { WebhookEvent } from '../../src/core/webhook.ts';
+import { outboxOf } from '../../src/store/webhook-outbox.ts';
 import { repairWebhooks } from '../../src/workers/sweeps/repair-webhooks.ts';
 import { startWebhookWorker, type WebhookWorker } from '../../src/workers/webhook/webhook-worker.ts';
 import { eventually } from '../support/eventually.ts';
@@ -84,7 +85,7 @@ async function live(states: readonly SandboxState[] = LIFE): Promise<string> {
 }
 
 const sequencesOf = (events: readonly WebhookEvent[], sandboxId: string) =>
-  events.filter((event) => event.sandboxId === sandboxId).map(({ sequence }) => sequence);
+  events.filter((event) => outboxOf(event) === sandboxId).map(({ sequence }) => sequence);
 
 test('without a webhook nothing is written but the sequence', async () => {
   const id = await live();

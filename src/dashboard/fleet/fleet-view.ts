@@ -19,7 +19,7 @@ export interface FleetView {
 
 /** Something that goes on only when a person does something. */
 export interface Need {
-  readonly kind: 'stuck' | 'failed' | 'provider' | 'unowned' | 'webhook';
+  readonly kind: 'alert' | 'stuck' | 'failed' | 'provider' | 'unowned' | 'webhook';
   readonly title: string;
   /** Why, in one sentence. */
   readonly detail: string;

@@ -2,6 +2,7 @@
  * Reads what the fleet page shows. One snapshot serves every viewer for two seconds, so that ten open tabs cost
  * what one costs; teams are told apart when it is shown.
  */
+import type { ActiveAlert } from '../../core/alert.ts';
 import { CURRENT_STATES } from '../../core/listing.ts';
 import type { Operation } from '../../core/operation.ts';
 import { PROVIDER_NAMES } from '../../core/provider-name.ts';
@@ -37,6 +38,7 @@ export interface FleetSnapshot {
   readonly providers: readonly ProviderCard[];
   readonly unsettled: { readonly operations: readonly Operation[]; readonly more: boolean };
   readonly sweeps: readonly Sweep[];
+  readonly alerts: readonly ActiveAlert[];
   readonly otherNeeds: readonly Need[];
 }
 
@@ -71,12 +73,13 @@ export function createFleetReader(deps: FleetReaderDeps): () => Promise<FleetSna
 
 async function readSnapshot(deps: FleetReaderDeps, atMs: number): Promise<FleetSnapshot> {
   const { store } = deps;
-  const [view, { sandboxes, truncated }, failed, unsettled, sweeps, otherNeeds] = await Promise.all([
+  const [view, { sandboxes, truncated }, failed, unsettled, sweeps, alerts, otherNeeds] = await Promise.all([
     store.deployment.view(),
     readCurrent(store),
     readFailed(store, atMs),
     readUnsettled(store, atMs),
     deps.readSweeps(),
+    store.alerts.active(),
     readOtherNeeds(deps),
   ]);
   // Redis keeps them in no order: on the page they must not change places from one look to the next.
@@ -93,6 +96,7 @@ async function readSnapshot(deps: FleetReaderDeps, atMs: number): Promise<FleetS
     providers: await Promise.all(statuses.map((status) => readProvider(deps, status))),
     unsettled,
     sweeps,
+    alerts,
     otherNeeds,
   };
 }

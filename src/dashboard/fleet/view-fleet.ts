@@ -1,4 +1,5 @@
 /** From a snapshot to what one person may see of it. Pure. */
+import { type ActiveAlert, ALERTS } from '../../core/alert.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Sandbox, SandboxState } from '../../core/sandbox.ts';
 import { viewSandbox } from '../../core/views.ts';
@@ -32,6 +33,7 @@ export function viewFleet(
     ...about,
     atMs: snapshot.atMs,
     needs: [
+      ...(isWholeFleet ? viewAlerts(snapshot.alerts) : []),
       ...sandboxes.filter(({ state }) => state === 'stuck').map(stuckNeed),
       ...(isWholeFleet ? [...snapshot.otherNeeds, ...providerNeeds(snapshot)] : []),
       ...failed.map(failedNeed),
@@ -42,6 +44,26 @@ export function viewFleet(
     waiting: viewWaiting(snapshot, isWholeFleet ? undefined : new Set(sandboxes.map(({ id }) => id))),
     sweeps: snapshot.sweeps,
   };
+}
+
+/** The page stays readable when much is wrong at once; the metrics have all of them. */
+const MAX_ALERTS_PER_NAME = 10;
+
+function viewAlerts(alerts: readonly ActiveAlert[]): readonly Need[] {
+  const shown = new Map<string, number>();
+  return alerts.flatMap(({ name, subject, message, remediation, sinceMs }) => {
+    const before = shown.get(name) ?? 0;
+    shown.set(name, before + 1);
+    if (before >= MAX_ALERTS_PER_NAME) return [];
+    const need: Need = {
+      kind: 'alert',
+      title: `${ALERTS[name]} (${subject})`,
+      detail: `${message} (${name} in docs/runbook.md)`,
+      ...(remediation === undefined ? {} : { remediation }),
+      sinceMs,
+    };
+    return [need];
+  });
 }
 
 function stuckNeed({ id, placement, updatedAtMs, remediation, cause }: Sandbox): Need {

@@ -1,4 +1,5 @@
 /** Everything one scrape shows, in a handful of cheap reads: none of them grows with the number of sandboxes. */
+import type { ActiveAlert } from '../../core/alert.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../../core/provider-name.ts';
 import type { ProviderStatus } from '../../core/route.ts';
 import type { QueueCounts } from '../../core/views.ts';
@@ -21,6 +22,7 @@ export interface MetricsSnapshot {
   readonly statuses: readonly ProviderStatus[];
   readonly queues: readonly QueueSnapshot[];
   readonly webhook: WebhookTotals;
+  readonly alerts: readonly ActiveAlert[];
 }
 
 export interface SnapshotDeps {
@@ -30,11 +32,12 @@ export interface SnapshotDeps {
 }
 
 export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Promise<MetricsSnapshot> {
-  const [measures, sandboxes, view, webhook, ...queueSnapshots] = await Promise.all([
+  const [measures, sandboxes, view, webhook, alerts, ...queueSnapshots] = await Promise.all([
     store.measures.counts(),
     store.measures.sandboxes(),
     store.deployment.view(),
     store.webhook.totals(),
+    store.alerts.active(),
     ...PROVIDER_NAMES.map(async (provider): Promise<QueueSnapshot> => {
       const queue = queues.byProvider.get(provider);
       return {
@@ -51,5 +54,6 @@ export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Prom
     statuses: view?.statuses ?? [],
     queues: queueSnapshots,
     webhook,
+    alerts,
   };
 }

@@ -4,6 +4,7 @@
  * installation's own nodes and storages, never from ids.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { ALERT_NAMES } from '../../core/alert.ts';
 import { DURATION_BUCKETS_SECONDS } from '../../core/measures.ts';
 import { isEnded, SANDBOX_STATES } from '../../core/sandbox.ts';
 import type { MetricsSnapshot } from './read-snapshot.ts';
@@ -46,6 +47,16 @@ export function createRegistry(takeSnapshot: TakeSnapshot): Registry {
   defineWork(gauge, counter);
   defineProviders(gauge);
   defineWebhook(gauge, counter);
+  gauge(
+    'alerts_active',
+    'Things that wait for a person, by name; see docs/runbook.md.',
+    ['name'],
+    (snapshot) =>
+      ALERT_NAMES.map((name) => ({
+        labels: { name },
+        value: snapshot.alerts.filter((alert) => alert.name === name).length,
+      })),
+  );
   new StoredHistogram(registry, takeSnapshot);
   new Gauge({
     name: 'lifecycle_store_up',

@@ -2,6 +2,7 @@ import type { Need } from '../fleet/fleet-view.ts';
 import { Ago, Remedy, Section } from './parts.tsx';
 
 const MARKS: Record<Need['kind'], string> = {
+  alert: 'alert',
   stuck: 'stuck',
   failed: 'failed start',
   provider: 'provider',

@@ -144,7 +144,7 @@ export const eventSchema = z.object({
 export const deadLettersSchema = z.object({
   letters: z.array(
     z.object({
-      event: z.object({ id: z.string(), sandboxId: z.string(), sequence: z.int(), to: z.string() }).loose(),
+      event: z.object({ id: z.string(), type: z.string(), sequence: z.int() }).loose(),
       reason: z.string(),
       tries: z.int(),
       deadAtMs: unixMs,

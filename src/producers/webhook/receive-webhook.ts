@@ -4,7 +4,7 @@
  *
  * Answer 2xx once the event is stored; everything else is sent again for 24 h, but for 410, which gives it up.
  * Events of one sandbox come in order, one at a time. The same event may come twice: leave out what has a
- * `sequence` that is not above the last one stored for its `sandboxId`.
+ * `sequence` that is not above the last one stored for its `sandboxId`; alerts count in a sequence of their own.
  */
 import type { WebhookEvent } from '../../core/webhook.ts';
 import {
@@ -16,7 +16,7 @@ import {
 
 export type { SandboxState } from '../../core/sandbox.ts';
 export type { SandboxView } from '../../core/views.ts';
-export type { WebhookEvent } from '../../core/webhook.ts';
+export type { AlertChangedEvent, SandboxChangedEvent, WebhookEvent } from '../../core/webhook.ts';
 
 export type WebhookErrorCode = 'missing_header' | 'bad_timestamp' | 'bad_signature' | 'bad_body';
 

@@ -1,6 +1,6 @@
+import type { AlertSink } from '../../core/alert.ts';
 import type { MemoryReserves } from '../../core/placement.ts';
 import type { CapacityBook, Permits, VmidPool } from '../../core/ports.ts';
-import type { RaiseAlert } from '../alert.ts';
 import type { HttpClient } from '../http-client.ts';
 import type { ServicePort } from '../service-ports.ts';
 import { createPveApi, type PveApi } from './pve-api.ts';
@@ -46,7 +46,7 @@ export interface PveDeps {
   readonly vmids: VmidPool;
   readonly permits: Permits;
   readonly capacityBook: CapacityBook;
-  readonly raiseAlert: RaiseAlert;
+  readonly alerts: AlertSink;
 }
 
 export interface PveOptions {
@@ -115,6 +115,6 @@ export function createPveContext(kind: PveKind, deps: PveDeps, options: PveOptio
     permits: deps.permits,
     capacityBook: deps.capacityBook,
     reserves: options.reserves ?? DEFAULT_RESERVES,
-    templates: createTemplateRotation(deps.raiseAlert, command, options.patience?.templateLockMs),
+    templates: createTemplateRotation(deps.alerts, command, options.patience?.templateLockMs),
   };
 }

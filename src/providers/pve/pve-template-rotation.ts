@@ -3,9 +3,10 @@
  * is killed the lock stays, and every later clone fails until somebody unlocks the template on the host (facts
  * §3). Another deployment's clones look the same, for their tasks are out of our token's sight; but those end.
  *
- * Kept in this process only: another one finds out for itself, and a restart begins to count anew.
+ * What is seen is kept in this process only: another one finds out for itself, and a restart begins to count
+ * anew. The alert is everybody's: whoever sees the template unlocked first clears it.
  */
-import type { RaiseAlert } from '../alert.ts';
+import type { AlertSink } from '../../core/alert.ts';
 
 /** Five clones of the slowest kind we know end within it. Longer would only keep sandboxes waiting. */
 const LOCKED_TOO_LONG_MS = 5 * 60_000;
@@ -26,18 +27,24 @@ export interface TemplateRotation {
 }
 
 export function createTemplateRotation(
-  raiseAlert: RaiseAlert,
+  alerts: AlertSink,
   command: 'qm' | 'pct',
   lockedTooLongMs = LOCKED_TOO_LONG_MS,
 ): TemplateRotation {
   const locked = new Map<number, { readonly sinceMs: number; readonly lock: string; told: boolean }>();
+  /** Seen unlocked since they were last seen locked, so that an alert is not cleared with every clone. */
+  const cleared = new Set<number>();
   return {
     async admits({ vmid, node, name, lock }, hasTask) {
       const known = locked.get(vmid);
+      const key = { name: 'template.locked', subject: `${vmid} (${name})` } as const;
       if (lock === undefined) {
         locked.delete(vmid);
+        if (!cleared.has(vmid)) await alerts.clear(key);
+        cleared.add(vmid);
         return true;
       }
+      cleared.delete(vmid);
       if (known?.lock !== lock) {
         locked.set(vmid, { sinceMs: performance.now(), lock, told: false });
         return true;
@@ -45,8 +52,8 @@ export function createTemplateRotation(
       if (performance.now() - known.sinceMs < lockedTooLongMs || (await hasTask())) return true;
       if (!known.told) {
         known.told = true;
-        raiseAlert({
-          name: 'template.locked',
+        await alerts.raise({
+          ...key,
           message:
             `template ${vmid} (${name}) on ${node} has been locked (${lock}) for ` +
             `${Math.round((performance.now() - known.sinceMs) / 1000)} s and no task is seen that holds it; ` +

@@ -7,6 +7,8 @@
 -- facts  { sandbox id, operation id, from, to, at (ms), events kept, most entries of all outboxes,
 --          entries of a history, ms that a history is kept }, see `transitionFacts`
 
+-- @include push-outbox
+
 local function recordTransition(keys, facts)
   local sandbox, events, deployment, counts, outbox, due, totals, hints, history = unpack(keys)
   local sandboxId, operationId, from, to, atMs = unpack(facts)
@@ -34,25 +36,16 @@ local function recordTransition(keys, facts)
     redis.call('HSET', sandbox, 'countedAs', to .. '|' .. provider)
   end
 
-  local time = redis.call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local announced = redis.call('HGET', deployment, 'webhookUntilMs')
-  if not announced or tonumber(announced) < now then return sequence end
-  if tonumber(redis.call('HGET', totals, 'backlog') or '0') >= tonumber(backlogKept) then
-    redis.call('HINCRBY', totals, 'dropped', 1)
-    return sequence
-  end
-  redis.call('RPUSH', outbox, cjson.encode({
-    sequence = sequence,
-    atMs = tostring(atMs),
-    sandboxId = sandboxId,
-    operationId = operationId,
-    from = from,
-    to = to,
-    record = redis.call('HGETALL', sandbox),
-  }))
-  redis.call('ZADD', due, 'NX', now, sandboxId)
-  redis.call('HINCRBY', totals, 'backlog', 1)
-  redis.call('PUBLISH', hints, sandboxId)
+  pushOutbox({ deployment, outbox, due, totals, hints }, sandboxId, function()
+    return {
+      sequence = sequence,
+      atMs = tostring(atMs),
+      sandboxId = sandboxId,
+      operationId = operationId,
+      from = from,
+      to = to,
+      record = redis.call('HGETALL', sandbox),
+    }
+  end, backlogKept)
   return sequence
 end

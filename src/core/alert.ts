@@ -1,0 +1,35 @@
+/**
+ * What the system tells an operator of by itself: something that goes on only when a person does something, or
+ * that costs money until then. An alert is raised once for each thing that is wrong and stays until it is seen
+ * to be right again. Each name has its entry in `docs/runbook.md`.
+ */
+export const ALERTS = {
+  'template.locked': 'A template has been locked for too long and is left out of the rotation.',
+} as const satisfies Readonly<Record<string, string>>;
+
+export type AlertName = keyof typeof ALERTS;
+
+export const ALERT_NAMES = Object.keys(ALERTS) as readonly AlertName[];
+
+/** One thing that is wrong: a name, and what it is about, such as a provider, a template or a sandbox. */
+export interface AlertKey {
+  readonly name: AlertName;
+  readonly subject: string;
+}
+
+export interface Alert extends AlertKey {
+  readonly message: string;
+  /** What to do: a sentence, or the exact command. */
+  readonly remediation?: string;
+}
+
+export interface ActiveAlert extends Alert {
+  /** Unix time, ms. */
+  readonly sinceMs: number;
+}
+
+/** Both may be called again and again: only the first call of each makes a difference. */
+export interface AlertSink {
+  raise(alert: Alert): Promise<void>;
+  clear(key: AlertKey): Promise<void>;
+}
