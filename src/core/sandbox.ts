@@ -57,6 +57,8 @@ export interface Sandbox {
   readonly fellBackFrom?: readonly ProviderName[];
   /** Whether the paused state holds memory; there only while paused. */
   readonly preservesRam?: boolean;
+  /** When a rebuild restored it from its marker; until an operator confirms, nothing automatic destroys it. */
+  readonly restoredAtMs?: number;
   /** What only a person can do, with the exact command; there only while stuck. */
   readonly remediation?: string;
 }

@@ -17,6 +17,7 @@ import type { LeaseTiming } from '../store/claims.ts';
 import { createPermits } from '../store/permits.ts';
 import { createStore, DEFAULT_LEASE, type Store } from '../store/store.ts';
 import type { StepObserver } from '../workers/attempt-session.ts';
+import { startInstallHeartbeat } from '../workers/install-heartbeat.ts';
 import { type LifecycleWorker, startLifecycleWorker } from '../workers/lifecycle-worker.ts';
 import { createLocalShare } from '../workers/local-share.ts';
 import { startStatusPublisher } from '../workers/publish-status.ts';
@@ -103,6 +104,11 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     closers.push(store.close, queues.close);
     const submitter = createSubmitter({ store, queues, nowMs });
     const parts = { store, queues, submitter };
+    if (roles.length > 0) {
+      const installId = await store.deployment.installId();
+      const heartbeat = await startInstallHeartbeat({ store, installId, log, nowMs });
+      closers.push(heartbeat.close);
+    }
     if (roles.includes('workers')) await startWorkers(options, recovery, parts, closers);
     if (roles.includes('workers') && options.webhook) {
       const deps = { store, queue: queues.webhook, log, nowMs };

@@ -27,6 +27,9 @@
  * | webhook:due, :tries | per sandbox: when to look, how often it failed | while it has an outbox | 200 |
  * | webhook:dead, :index | deliveries given up | the newest 1,000 | 2,000 |
  * | webhook:totals | backlog and counts of deliveries | for ever, one | 100 |
+ * | brake | ids that count against the bound on automatic destruction, and on guests found lost | an hour | 60 |
+ * | sandboxes:unobserved | sandbox ids yet to be asked for after a restored dump | until asked for | 60 |
+ * | installs:own | ids of installations that a rebuild took over | for ever, a few | 20 |
  * | providers, deployment | what workers publish | for ever, a handful | 500 |
  * | alerts | what an operator is told of: name and subject → when and why | while it lasts, at most 1,000 | 400 |
  * | access:tokens, :names | digest of a token → who it is, name → digest | until revoked | 250 |
@@ -65,6 +68,12 @@ export interface Keys {
   readonly guestsCondemned: string;
   /** Every guest of a provider that is not gone. */
   guestsOf(provider: ProviderName): string;
+  /** Who was destroyed, or found lost, by the system itself within the last hour. */
+  brake(name: 'destroyed' | 'lost', provider: ProviderName): string;
+  /** Sandboxes to be asked for after a restored dump, by when. */
+  readonly sandboxesUnobserved: string;
+  /** Installations besides the current one whose guests are ours. */
+  readonly ownInstalls: string;
   readonly events: string;
   /** Pub/sub channel: ids of operations that settled. A hint only; the record is the truth. */
   readonly settlements: string;
@@ -178,6 +187,9 @@ export function createKeys(deployment: string): Keys {
     operationsDue: `${tag}:operations:due`,
     guestsCondemned: `${tag}:guests:condemned`,
     guestsOf: (provider) => `${tag}:guests:of:${provider}`,
+    brake: (name, provider) => `${tag}:brake:${name}:${provider}`,
+    sandboxesUnobserved: `${tag}:sandboxes:unobserved`,
+    ownInstalls: `${tag}:installs:own`,
     events: `${tag}:events`,
     settlements: `${tag}:settlements`,
     providers: `${tag}:providers`,

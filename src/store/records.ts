@@ -86,6 +86,7 @@ const sandboxSchema = z.object({
   placement: json(placement).exactOptional(),
   fellBackFrom: json(z.array(provider)).exactOptional(),
   preservesRam: flag.exactOptional(),
+  restoredAtMs: stored.exactOptional(),
   remediation: z.string().exactOptional(),
 });
 

@@ -12,7 +12,9 @@ export type ScriptName =
   | 'release-permit'
   | 'reserve-memory'
   | 'count-in-window'
-  | 'record-alert';
+  | 'record-alert'
+  | 'beat'
+  | 'take-brake';
 
 export interface Scripts {
   /** Runs a script by its digest, and sends its text only when Redis does not have it (after a flush). */

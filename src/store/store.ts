@@ -4,6 +4,7 @@ import { type Adjusting, createAdjusting } from './adjusting.ts';
 import { type AlertStore, createAlertStore, type OnAlert } from './alerts.ts';
 import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
 import { type AuditLog, createAuditLog } from './audit.ts';
+import { type AutomationStore, createAutomationStore } from './automation.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
@@ -32,6 +33,8 @@ export interface Store {
   readonly claims: Claims;
   readonly attempts: AttemptWrites;
   readonly deployment: DeploymentStore;
+  /** What may happen without anybody asking. */
+  readonly automation: AutomationStore;
   readonly settlements: Settlements;
   readonly events: EventLog;
   readonly access: AccessStore;
@@ -72,6 +75,7 @@ export function createStore(
     claims: createClaims({ keys, scripts, reading, begin, timing }),
     attempts: createAttemptWrites(keys),
     deployment: createDeploymentStore(redis, keys),
+    automation: createAutomationStore({ redis, keys, scripts }),
     settlements,
     events,
     access: createAccessStore({ redis, keys, scripts, begin }),
