@@ -17,8 +17,8 @@ import { answerError } from '../producers/http/errors.ts';
 import { createLifecycleService } from '../producers/lifecycle-service.ts';
 import { createQueues } from '../queues/queues.ts';
 import { createSubmitter } from '../queues/submit-operation.ts';
+import { createSweepControl } from '../queues/sweep-queues.ts';
 import { createStore } from '../store/store.ts';
-import { createSweepReader } from './sweep-reader.ts';
 import type { System } from './system.ts';
 
 const BOARD_PATH = '/queues';
@@ -39,7 +39,7 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
   const simulated = config.mode === 'local';
   const assets = createAssets();
   const frame = { deployment: config.deployment, simulated, assets: assets.paths };
-  const sweeps = createSweepReader(store);
+  const sweeps = createSweepControl({ ...store, nowMs: Date.now });
   // Simulators on loopback are nobody's loss; whatever is real, or can be reached from elsewhere, needs tokens.
   const openWithoutTokens = simulated && isLoopbackName(config.http.host);
   const access = createAccess(
@@ -55,7 +55,7 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
   app.route('/', access.login);
   app.use(access.check);
   app.route('/', createMetricsRoutes({ store, queues, log, nowMs: Date.now }));
-  app.route('/', createPages({ store, queues, readSweeps: sweeps.read, nowMs: Date.now }, frame));
+  app.route('/', createPages({ store, queues, readSweeps: sweeps.list, nowMs: Date.now }, frame));
   const board = {
     basePath: BOARD_PATH,
     ...frame,
@@ -68,6 +68,7 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
       service,
       events: store.events,
       webhook: store.webhook,
+      sweeps,
       access: { tokens: access.tokens, audit: store.audit },
       log,
     }),

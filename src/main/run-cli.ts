@@ -8,6 +8,7 @@ import { addProviders } from './commands/providers.ts';
 import { addSelftest } from './commands/selftest.ts';
 import { addServe } from './commands/serve.ts';
 import { addShow } from './commands/show.ts';
+import { addSweeps } from './commands/sweeps.ts';
 import { addToken } from './commands/token.ts';
 import { addWhy } from './commands/why.ts';
 import type { Variables } from './connection.ts';
@@ -24,6 +25,7 @@ const COMMANDS: readonly AddCommand[] = [
   addProviders,
   addDoctor,
   addSelftest,
+  addSweeps,
   addToken,
 ];
 

@@ -43,6 +43,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
+  const { sweepTimeZone } = config;
   return {
     deployment,
     routing,
@@ -50,6 +51,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     concurrency,
     timing,
     log,
+    sweepTimeZone,
     ...(servicePorts && { servicePorts }),
     ...(webhook && { webhook }),
     ...(secretsKey && { secretsKey }),

@@ -56,6 +56,8 @@ export interface SystemOptions {
   readonly nowMs?: () => number;
   /** Where every transition is told; absent: nowhere. */
   readonly webhook?: WebhookTarget;
+  /** Cron patterns of sweeps are read in it. Default UTC. */
+  readonly sweepTimeZone?: string;
   /** What runs in this process besides submitting. Default: all. */
   readonly roles?: readonly SystemRole[];
 }
@@ -118,6 +120,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     if (roles.includes('sweeps')) {
       const sweeps = await startSweepWorker(endDeps(options, recovery, parts), {
         ...recovery,
+        timeZone: options.sweepTimeZone ?? 'UTC',
         ...(recovery.sweepEveryMs === undefined ? {} : { everyMs: recovery.sweepEveryMs }),
       });
       closers.push(sweeps.close);

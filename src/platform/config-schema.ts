@@ -80,6 +80,7 @@ export const environmentSchema = z.object({
 
   WORKER_CONCURRENCY: read.wholeNumber(1, 1_000).default(8),
   PROVIDER_CONCURRENCY: read.wholeNumber(1, 10_000).default(16),
+  SWEEP_TIME_ZONE: read.timeZone.default('UTC'),
   UNKNOWN_HOLD_MS: read.wholeNumber(100, 600_000).default(10_000),
   CLONE_TIMEOUT_MS: read.wholeNumber(1_000, 7_200_000).default(300_000),
   PERMIT_WAIT_MS: read.wholeNumber(1_000, 3_600_000).default(120_000),
@@ -148,6 +149,7 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   DATA_DIR: 'give a folder that only this process uses',
   WORKER_CONCURRENCY: 'use 8',
   PROVIDER_CONCURRENCY: 'use 16',
+  SWEEP_TIME_ZONE: 'give an IANA name, such as Europe/Berlin',
   UNKNOWN_HOLD_MS: A_DURATION,
   CLONE_TIMEOUT_MS: A_DURATION,
   PERMIT_WAIT_MS: A_DURATION,

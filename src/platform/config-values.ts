@@ -68,6 +68,15 @@ export function matching(pattern: RegExp, problem: string) {
   return reader((value) => (pattern.test(value) ? { value } : { problem }));
 }
 
+/** A name of the IANA time zone database, as this machine knows it. */
+export const timeZone = reader((value) => {
+  try {
+    return { value: new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone };
+  } catch {
+    return { problem: `"${value}" is no time zone` };
+  }
+});
+
 /** `10` or `10%`: a share of a hundred. */
 export const percentage = reader((value) => {
   const number = Number(/^(\d{1,2}(?:\.\d+)?)\s*%?$/.exec(value)?.[1] ?? Number.NaN);

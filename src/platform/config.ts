@@ -46,6 +46,7 @@ interface CommonConfig {
   readonly http: HttpConfig;
   readonly logLevel: Environment['LOG_LEVEL'];
   readonly dataDir: string;
+  readonly sweepTimeZone: string;
   readonly concurrency: {
     /** Attempts that one worker process carries out at a time, per provider. */
     readonly perWorker: number;
@@ -200,6 +201,7 @@ function commonConfig(env: Environment) {
     },
     logLevel: env.LOG_LEVEL,
     dataDir: env.DATA_DIR,
+    sweepTimeZone: env.SWEEP_TIME_ZONE,
     concurrency: { perWorker: env.WORKER_CONCURRENCY, perProvider: env.PROVIDER_CONCURRENCY },
     timing: {
       unknownHoldMs: env.UNKNOWN_HOLD_MS,

@@ -35,6 +35,8 @@
  * | access:tokens, :names | digest of a token → who it is, name → digest | until revoked | 250 |
  * | access:session, :code | digest of a cookie or login code → digest of its token | 12 h, 24 h | 150 |
  * | access:count | requests of a token, failed logins of an address | its window, minutes | 100 |
+ * | sweeps | which sweeps there are, which are paused, what each last did | for ever, a dozen | 300 |
+ * | sweeps:runs | what one sweep did, newest first | the newest 24 | 250 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
 import type { ProviderName } from '../core/provider-name.ts';
@@ -83,6 +85,15 @@ export interface Keys {
   readonly alerts: string;
   readonly access: AccessKeys;
   readonly audit: string;
+  readonly sweeps: SweepKeys;
+}
+
+export interface SweepKeys {
+  /** Name → what its workers announced. */
+  readonly known: string;
+  readonly paused: string;
+  readonly last: string;
+  runs(name: string): string;
 }
 
 /** Only digests are kept: nobody who reads Redis can log in with what is found there. */
@@ -197,6 +208,12 @@ export function createKeys(deployment: string): Keys {
     alerts: `${tag}:alerts`,
     access: createAccessKeys(`${tag}:access`),
     audit: `${tag}:audit`,
+    sweeps: {
+      known: `${tag}:sweeps`,
+      paused: `${tag}:sweeps:paused`,
+      last: `${tag}:sweeps:last`,
+      runs: (name) => `${tag}:sweeps:runs:${name}`,
+    },
   };
 }
 

@@ -16,6 +16,7 @@ import { createReading, type Reading } from './reading.ts';
 import { createScripts, type Scripts } from './scripts.ts';
 import { createSettlements, type Settlements } from './settlements.ts';
 import { createSubmission, type Submission } from './submission.ts';
+import { createSweepStore, type SweepStore } from './sweeps.ts';
 import { type BeginTransaction, createTransactions } from './transaction.ts';
 import { createWebhookOutbox, type WebhookOutbox } from './webhook-outbox.ts';
 
@@ -42,6 +43,7 @@ export interface Store {
   readonly webhook: WebhookOutbox;
   readonly measures: Measures;
   readonly alerts: AlertStore;
+  readonly sweeps: SweepStore;
   /** Closes what the store opened itself; the connection it was given stays its owner's. */
   close(): Promise<void>;
 }
@@ -82,6 +84,7 @@ export function createStore(
     audit: createAuditLog(redis, keys),
     measures: createMeasures(redis, keys),
     alerts: createAlertStore({ redis, keys, scripts, onAlert }),
+    sweeps: createSweepStore(redis, keys),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),
     async close() {
       events.close();

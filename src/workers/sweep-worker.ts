@@ -1,30 +1,35 @@
 /**
  * Runs the sweeps, each in a queue of its own, so that one never delays another. BullMQ's scheduler makes one
- * run per tick for the whole fleet, and global concurrency 1 keeps two runs of one sweep from overlapping.
+ * run per tick for the whole fleet, whichever process asserted it, and global concurrency 1 keeps two runs of one
+ * sweep from overlapping. A run whose lock was lost is aborted, for another may have begun.
  */
-import { Queue, Worker } from 'bullmq';
-import type { EndDeps } from './end-attempt.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Job, Worker } from 'bullmq';
+import { didSomething, type SweepCounts, type SweepSchedule } from '../core/sweep.ts';
+import { createSweepQueue, KEPT_SWEEP_RUNS, type SweepJob, sweepJobSchema } from '../queues/sweep-queues.ts';
+import type { Sweep, SweepDeps } from './sweep.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
 import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
 
 export const SWEEPS = {
   'rescue-operations': {
-    everyMs: 5_000,
+    schedule: { everyMs: 5_000 },
     run: rescueOperations,
     description: 'Carries on operations whose worker stopped.',
+    mayPause: false,
   },
   'discard-condemned': {
-    everyMs: 5_000,
+    schedule: { everyMs: 5_000 },
     run: discardCondemned,
     description: 'Removes guests that failed starts left behind.',
   },
   'repair-webhooks': {
-    everyMs: 5_000,
+    schedule: { everyMs: 5_000 },
     run: repairWebhooks,
     description: 'Carries on webhook deliveries whose worker stopped.',
   },
-} as const;
+} as const satisfies Record<string, Sweep>;
 
 export type SweepName = keyof typeof SWEEPS;
 
@@ -33,24 +38,28 @@ export interface SweepWorker {
 }
 
 export interface SweepWorkerOptions {
-  /** Shortens the intervals in tests. */
+  /** Shortens the intervals in tests; cron patterns stay. */
   readonly everyMs?: number;
+  /** IANA name; cron patterns are read in it. */
+  readonly timeZone: string;
   /**
    * As for attempts: a run whose worker died holds the sweep's only place until its lock ended and a check
    * saw it, and with BullMQ's defaults that took up to 100 s.
    */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
+  /** Default: those of this release. */
+  readonly sweeps?: Readonly<Record<string, Sweep>>;
 }
 
-/** Runs kept on the board; the counts of what they did are in the metrics. */
-const KEPT_RUNS = { count: 100 };
 /** Schedules are asserted again this often, should a hand have removed them. */
 const REASSERT_MS = 60_000;
 
-export async function startSweepWorker(deps: EndDeps, options: SweepWorkerOptions): Promise<SweepWorker> {
-  const names = Object.keys(SWEEPS) as SweepName[];
-  const running = await Promise.all(names.map((name) => startSweep(deps, options, name)));
+export async function startSweepWorker(deps: SweepDeps, options: SweepWorkerOptions): Promise<SweepWorker> {
+  const sweeps: Readonly<Record<string, Sweep>> = options.sweeps ?? SWEEPS;
+  const running = await Promise.all(
+    Object.entries(sweeps).map(([name, sweep]) => startSweep(deps, options, name, sweep)),
+  );
   return {
     async close() {
       await Promise.all(running.map(({ close }) => close()));
@@ -58,37 +67,42 @@ export async function startSweepWorker(deps: EndDeps, options: SweepWorkerOption
   };
 }
 
-async function startSweep(deps: EndDeps, timing: SweepWorkerOptions, name: SweepName) {
-  const sweep = SWEEPS[name];
-  const options = { connection: deps.store.redis, prefix: deps.store.keys.tag };
-  const queue = new Queue(name, options);
-  const worker = new Worker(
+async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: string, sweep: Sweep) {
+  const { store, log } = deps;
+  const queue = createSweepQueue(name, store.redis, store.keys);
+  const closing = new AbortController();
+  // BullMQ passes a signal only to processors that declare three parameters.
+  const worker = new Worker<SweepJob>(
     name,
-    async () => {
-      const counts = await sweep.run(deps);
-      const { looked, due, ...done } = { looked: 0, due: 0, ...counts };
-      if (Object.values(done).some((count) => count > 0)) deps.log.info({ sweep: name, ...counts }, 'sweep');
-      return counts;
+    async (job: Job<SweepJob>, _token?: string, signal?: AbortSignal) => {
+      if (job.data.by === undefined) await wait(sweep.jitterMs, closing.signal);
+      return runOnce(deps, name, sweep, job, signal ?? new AbortController().signal);
     },
     {
-      ...options,
+      connection: store.redis,
+      prefix: store.keys.tag,
       concurrency: 1,
       lockDuration: timing.lockMs,
       stalledInterval: timing.stalledCheckMs,
       maxStalledCount: Number.MAX_SAFE_INTEGER,
     },
   );
-  const onError = (error: Error) => deps.log.warn({ sweep: name, err: error }, 'queue connection trouble');
-  queue.on('error', onError);
+  const onError = (error: Error) => log.warn({ sweep: name, err: error }, 'queue connection trouble');
   worker.on('error', onError);
-  worker.on('failed', (_job, error) => deps.log.error({ sweep: name, err: error }, 'sweep failed'));
+  worker.on('lockRenewalFailed', (jobIds: string[]) => {
+    for (const id of jobIds) worker.cancelJob(id, 'its lock in the queue was lost');
+  });
+  worker.on('failed', (_job, error) => log.error({ sweep: name, err: error }, 'sweep failed'));
 
+  const schedule = scheduleOf(sweep, timing);
   async function assertSchedule(): Promise<void> {
+    const { description, mayPause = true } = sweep;
+    await store.sweeps.announce(name, { description, schedule, mayPause });
     await queue.setGlobalConcurrency(1);
     await queue.upsertJobScheduler(
       name,
-      { every: timing.everyMs ?? sweep.everyMs },
-      { name, opts: { removeOnComplete: KEPT_RUNS, removeOnFail: KEPT_RUNS } },
+      'everyMs' in schedule ? { every: schedule.everyMs } : { pattern: schedule.cron, tz: schedule.timeZone },
+      { name, data: {}, opts: { removeOnComplete: KEPT_SWEEP_RUNS, removeOnFail: KEPT_SWEEP_RUNS } },
     );
   }
   await assertSchedule();
@@ -97,8 +111,52 @@ async function startSweep(deps: EndDeps, timing: SweepWorkerOptions, name: Sweep
   return {
     async close() {
       clearInterval(timer);
+      closing.abort();
       await worker.close();
       await queue.close();
     },
   };
+}
+
+function scheduleOf({ schedule }: Sweep, { everyMs, timeZone }: SweepWorkerOptions): SweepSchedule {
+  return 'cron' in schedule ? { cron: schedule.cron, timeZone } : { everyMs: everyMs ?? schedule.everyMs };
+}
+
+/** Ends early when the process is closing: a tick that was taken is carried out. */
+async function wait(jitterMs: number | undefined, closing: AbortSignal): Promise<void> {
+  if (jitterMs) await delay(Math.random() * jitterMs, undefined, { signal: closing }).catch(() => undefined);
+}
+
+async function runOnce(
+  deps: SweepDeps,
+  name: string,
+  { run }: Sweep,
+  job: Job<SweepJob>,
+  signal: AbortSignal,
+): Promise<SweepCounts | 'paused'> {
+  const { store, nowMs, log } = deps;
+  const { by, dryRun } = sweepJobSchema.parse(job.data);
+  if (by === undefined && (await store.sweeps.isPaused(name))) return 'paused';
+
+  const startedAtMs = nowMs();
+  const began = performance.now();
+  const record = (counts: SweepCounts, error?: string) =>
+    store.sweeps.recordRun(name, {
+      runId: job.id ?? '',
+      startedAtMs,
+      tookMs: Math.round(performance.now() - began),
+      ...(by === undefined ? {} : { by }),
+      dryRun,
+      counts,
+      ...(error === undefined ? {} : { error }),
+    });
+  try {
+    const counts = await run(deps, { dryRun, signal });
+    if (didSomething(counts)) log.info({ sweep: name, dryRun, ...counts }, 'sweep');
+    await record(counts);
+    return counts;
+  } catch (error) {
+    await record({}, error instanceof Error ? error.message : String(error));
+    throw error;
+  }
 }

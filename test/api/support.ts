@@ -14,6 +14,7 @@ import { errorSchema } from '../../src/producers/http/schemas.ts';
 import { createLifecycleService } from '../../src/producers/lifecycle-service.ts';
 import { createQueues } from '../../src/queues/queues.ts';
 import { createSubmitter } from '../../src/queues/submit-operation.ts';
+import { createSweepControl } from '../../src/queues/sweep-queues.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { startTestSystem, type TestSystem, type TestSystemOptions } from '../support/system.ts';
 
@@ -78,6 +79,7 @@ export async function startTestApi(
           service,
           events: store.events,
           webhook: store.webhook,
+          sweeps: createSweepControl({ ...store, nowMs: Date.now }),
           access: { tokens, audit: store.audit },
           log,
         },

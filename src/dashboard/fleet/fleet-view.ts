@@ -2,6 +2,7 @@
 import type { CapacityReport } from '../../core/capacity-report.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
 import type { SandboxState } from '../../core/sandbox.ts';
+import type { SweepView } from '../../core/sweep.ts';
 import type { QueueCounts, SandboxView } from '../../core/views.ts';
 
 export interface FleetView {
@@ -14,7 +15,7 @@ export interface FleetView {
   readonly fallbacks: { readonly shown: readonly Fallback[]; readonly total: number };
   readonly providers: readonly ProviderCard[];
   readonly waiting: { readonly shown: readonly WaitingOperation[]; readonly more: boolean };
-  readonly sweeps: readonly Sweep[];
+  readonly sweeps: readonly SweepView[];
 }
 
 /** Something that goes on only when a person does something. */
@@ -81,12 +82,4 @@ export interface WaitingOperation {
   readonly state: string;
   readonly provider?: ProviderName;
   readonly createdAtMs: number;
-}
-
-export interface Sweep {
-  readonly name: string;
-  readonly description: string;
-  readonly everyMs: number;
-  /** Absent when no schedule is there, which means that nobody runs it. */
-  readonly nextAtMs?: number;
 }

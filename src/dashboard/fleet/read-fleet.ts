@@ -8,19 +8,20 @@ import type { Operation } from '../../core/operation.ts';
 import { PROVIDER_NAMES } from '../../core/provider-name.ts';
 import type { ProviderStatus } from '../../core/route.ts';
 import type { Sandbox } from '../../core/sandbox.ts';
+import type { SweepView } from '../../core/sweep.ts';
 import type { Queues } from '../../queues/queues.ts';
 import type { DeploymentView } from '../../store/deployment.ts';
 import { MAX_PAGE } from '../../store/listing.ts';
 import type { Store } from '../../store/store.ts';
-import type { Need, ProviderCard, Sweep } from './fleet-view.ts';
+import type { Need, ProviderCard } from './fleet-view.ts';
 import { readFallbacks, type StartStory } from './read-fallbacks.ts';
 
 export interface FleetReaderDeps {
   readonly store: Store;
   readonly queues: Pick<Queues, 'counts'>;
   readonly nowMs: () => number;
-  /** The sweeps with their next runs; they belong to the workers, so main passes them. */
-  readonly readSweeps: () => Promise<readonly Sweep[]>;
+  /** The sweeps with their next runs. */
+  readonly readSweeps: () => Promise<readonly SweepView[]>;
   /** Needs that only others know of, such as unowned guests. */
   readonly readNeeds?: () => Promise<readonly Need[]>;
 }
@@ -37,8 +38,8 @@ export interface FleetSnapshot {
   readonly fallbacks: ReadonlyMap<string, StartStory>;
   readonly providers: readonly ProviderCard[];
   readonly unsettled: { readonly operations: readonly Operation[]; readonly more: boolean };
-  readonly sweeps: readonly Sweep[];
   readonly alerts: readonly ActiveAlert[];
+  readonly sweeps: readonly SweepView[];
   readonly otherNeeds: readonly Need[];
 }
 

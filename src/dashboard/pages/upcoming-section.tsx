@@ -1,4 +1,5 @@
-import type { FleetView, ProviderCard, Sweep, WaitingOperation } from '../fleet/fleet-view.ts';
+import type { SweepSchedule, SweepView } from '../../core/sweep.ts';
+import type { FleetView, ProviderCard, WaitingOperation } from '../fleet/fleet-view.ts';
 import { duration, interval } from './format.ts';
 import { Ago, Section } from './parts.tsx';
 
@@ -81,23 +82,31 @@ function OperationLine({ operation, atMs }: { readonly operation: WaitingOperati
   );
 }
 
-function Sweeps({ sweeps, atMs }: { readonly sweeps: readonly Sweep[]; readonly atMs: number }) {
+function Sweeps({ sweeps, atMs }: { readonly sweeps: readonly SweepView[]; readonly atMs: number }) {
   return (
     <article aria-labelledby="sweeps-title">
       <h3 id="sweeps-title">Sweeps</h3>
       <ul class="lines">
-        {sweeps.map(({ name, description, everyMs, nextAtMs }) => (
+        {sweeps.map((sweep) => (
           <li>
-            {name}
-            <span class="quiet">
-              {nextAtMs === undefined
-                ? ' has no schedule: no process runs it'
-                : ` in ${duration(Math.max(1_000, nextAtMs - atMs))}, every ${interval(everyMs)}`}
-            </span>
-            <span class="quiet below">{description}</span>
+            {sweep.name}
+            <span class="quiet"> {whenNext(sweep, atMs)}</span>
+            <span class="quiet below">{sweep.description}</span>
           </li>
         ))}
       </ul>
     </article>
   );
+}
+
+function whenNext({ paused, nextAtMs, schedule }: SweepView, atMs: number): string {
+  if (paused) return `is paused by ${paused.by} for ${duration(Math.max(1_000, atMs - paused.sinceMs))}`;
+  if (nextAtMs === undefined) return 'has no schedule: no process runs it';
+  return `in ${duration(Math.max(1_000, nextAtMs - atMs))}, ${howOften(schedule)}`;
+}
+
+function howOften(schedule: SweepSchedule): string {
+  return 'everyMs' in schedule
+    ? `every ${interval(schedule.everyMs)}`
+    : `${schedule.cron} (${schedule.timeZone})`;
 }

@@ -16,12 +16,14 @@ import { providerRoutes } from './providers.ts';
 import type { Route } from './route.ts';
 import { sandboxChangeRoutes } from './sandbox-changes.ts';
 import { sandboxRoutes } from './sandboxes.ts';
+import { type SweepsApi, sweepRoutes } from './sweeps.ts';
 import { type WebhookReader, webhookRoutes } from './webhook-routes.ts';
 
 export interface ApiDeps {
   readonly service: LifecycleService;
   readonly events: EventLog;
   readonly webhook: WebhookReader;
+  readonly sweeps: SweepsApi;
   readonly access: AccessReader;
   readonly log: Logger;
 }
@@ -31,7 +33,7 @@ export interface ApiDeps {
  * is JSON, errors in the one documented shape, and no error but ours is ever passed on.
  */
 export function createApi(
-  { service, events, webhook, access, log }: ApiDeps,
+  { service, events, webhook, sweeps, access, log }: ApiDeps,
   streams?: EventStreamOptions,
 ): Hono<AccessEnv> {
   const routes = [
@@ -41,6 +43,7 @@ export function createApi(
     ...eventRoutes({ service, events, log }, streams),
     ...providerRoutes(service),
     ...webhookRoutes(webhook),
+    ...sweepRoutes(sweeps),
     ...accessRoutes(access),
   ];
   return serveRoutes(routes, log);

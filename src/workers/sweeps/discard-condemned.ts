@@ -2,7 +2,7 @@
  * Submits a `discard` for every condemned guest that is due. Only what a record here calls condemned is ever
  * discarded; the operation itself destroys nothing but what carries that guest's own marker.
  */
-import type { EndDeps } from '../end-attempt.ts';
+import type { SweepDeps, SweepRunOptions } from '../sweep.ts';
 
 /** Guests submitted in one pass, so that a burst of failed starts does not flood an ailing provider. */
 const BATCH = 20;
@@ -11,9 +11,13 @@ const AGAIN_MS = 10 * 60_000;
 
 export type DiscardCounts = Record<'due' | 'submitted' | 'failed', number>;
 
-export async function discardCondemned({ store, submitter, nowMs, log }: EndDeps): Promise<DiscardCounts> {
+export async function discardCondemned(
+  { store, submitter, nowMs, log }: SweepDeps,
+  { dryRun }: SweepRunOptions,
+): Promise<DiscardCounts> {
   const now = nowMs();
   const due = await store.reading.dueCondemnedGuests(now, BATCH);
+  if (dryRun) return { due: due.length, submitted: 0, failed: 0 };
   let submitted = 0;
   let failed = 0;
   for (const guestId of due) {

@@ -7,6 +7,7 @@ import type { JobState } from 'bullmq';
 import type { Logger } from '../../platform/log.ts';
 import type { WebhookQueue } from '../../queues/webhook-queue.ts';
 import type { Store } from '../../store/store.ts';
+import type { SweepRunOptions } from '../sweep.ts';
 
 /** Outboxes looked at in one pass; the rest is due at the next, seconds later. */
 const BATCH = 100;
@@ -25,21 +26,24 @@ const ON_ITS_WAY: ReadonlySet<JobState | 'missing'> = new Set([
   'waiting-children',
 ]);
 
-export async function repairWebhooks({
-  store,
-  queues,
-  nowMs,
-  log,
-}: {
-  readonly log: Logger;
-  readonly store: Store;
-  readonly queues: { readonly webhook: WebhookQueue };
-  readonly nowMs: () => number;
-}): Promise<WebhookRepairCounts> {
+export async function repairWebhooks(
+  {
+    store,
+    queues,
+    nowMs,
+    log,
+  }: {
+    readonly log: Logger;
+    readonly store: Store;
+    readonly queues: { readonly webhook: WebhookQueue };
+    readonly nowMs: () => number;
+  },
+  { dryRun }: Pick<SweepRunOptions, 'dryRun'> = { dryRun: false },
+): Promise<WebhookRepairCounts> {
   const now = nowMs();
   const counts: WebhookRepairCounts = { due: 0, added: 0, dropped: 0, failed: 0 };
   const due = await store.webhook.due(now, BATCH);
-  if (due.length === 0) return counts;
+  if (due.length === 0 || dryRun) return { ...counts, due: due.length };
   const announced = await store.webhook.isAnnounced(now);
   for (const sandboxId of due) {
     counts.due += 1;

@@ -13,6 +13,7 @@ import type { JobState } from 'bullmq';
 import { isSettled, type Operation } from '../../core/operation.ts';
 import { subjectKeyOf } from '../../store/claims.ts';
 import { closeInterrupted, closeOverdue, type EndDeps } from '../end-attempt.ts';
+import type { SweepRunOptions } from '../sweep.ts';
 
 /** Operations looked at in one pass; the rest is due at the next, seconds later. */
 const BATCH = 100;
@@ -40,10 +41,12 @@ export type RescueCounts = Record<
   number
 >;
 
-export async function rescueOperations(deps: EndDeps): Promise<RescueCounts> {
+export async function rescueOperations(deps: EndDeps, { dryRun }: SweepRunOptions): Promise<RescueCounts> {
   const { store, nowMs } = deps;
   const counts: RescueCounts = { looked: 0, opened: 0, requeued: 0, interrupted: 0, overdue: 0, failed: 0 };
-  for (const operationId of await store.reading.dueOperations(nowMs(), BATCH)) {
+  const due = await store.reading.dueOperations(nowMs(), BATCH);
+  if (dryRun) return { ...counts, looked: due.length };
+  for (const operationId of due) {
     counts.looked += 1;
     try {
       await look(deps, operationId, counts);

@@ -1,0 +1,25 @@
+/** The one form of a sweep: read a bounded batch → plan → submit operations → return counts. */
+import type { SweepCounts } from '../core/sweep.ts';
+import type { EndDeps } from './end-attempt.ts';
+
+/** What sweeps are given. A sweep names the parts it needs. */
+export type SweepDeps = EndDeps;
+
+export interface SweepRunOptions {
+  /** Decide and count, change nothing: neither a record nor when something is looked at again. */
+  readonly dryRun: boolean;
+  /** Aborts when this run lost its place, so that another may have begun. Check it between batches. */
+  readonly signal: AbortSignal;
+}
+
+export interface Sweep {
+  /** One sentence, for people. */
+  readonly description: string;
+  /** Cron patterns are read in the deployment's time zone (`SWEEP_TIME_ZONE`). */
+  readonly schedule: { readonly everyMs: number } | { readonly cron: string };
+  /** A scheduled run begins up to this much later, so that deployments which share a provider do not all ask at once. */
+  readonly jitterMs?: number;
+  /** False where a pause would break what the system promises. Default true. */
+  readonly mayPause?: boolean;
+  run(deps: SweepDeps, options: SweepRunOptions): Promise<SweepCounts>;
+}
