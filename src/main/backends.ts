@@ -65,12 +65,14 @@ export interface LocalSimulatorOptions {
   readonly nodeMemoryMib?: number;
   /** Besides those of the presets. */
   readonly templates?: readonly SimulatedTemplate[];
+  /** Of whatever is left to chance there, such as faults with a probability. */
+  readonly seed?: number;
 }
 
 /** Both providers, filled with what the presets start from. */
 export async function startLocalSimulators(
   { presets }: Pick<Config, 'presets'>,
-  { dataFile, latency = {}, nodeMemoryMib, templates = [] }: LocalSimulatorOptions = {},
+  { dataFile, latency = {}, nodeMemoryMib, templates = [], seed }: LocalSimulatorOptions = {},
 ) {
   const snapshots = snapshotsOf(presets).map(({ diskGib, ...rest }) => ({
     ...rest,
@@ -85,6 +87,7 @@ export async function startLocalSimulators(
     },
     morph: { apiKey: SIMULATED_KEY, snapshots, ...(latency.morph && { latency: latency.morph }) },
     ...(dataFile === undefined ? {} : { dataFile }),
+    ...(seed === undefined ? {} : { seed }),
   });
 }
 

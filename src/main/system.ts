@@ -1,4 +1,5 @@
 /** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
+import { hostname } from 'node:os';
 import { isSettled } from '../core/operation.ts';
 import type { RoutingPolicy } from '../core/route.ts';
 import type { Preset } from '../core/start-request.ts';
@@ -162,6 +163,7 @@ async function startWorkers(
     slots: concurrency.perProvider,
     ...(options.secretsKey ? { secretBox: createSecretBox(options.secretsKey) } : {}),
     deployment: { name: deployment, installId },
+    workerName: `${hostname()}:${process.pid}`,
     ...(options.onStep ? { onStep: options.onStep } : {}),
   };
   const workers: LifecycleWorker[] = [];

@@ -25,6 +25,8 @@ export interface RedisServerOptions {
   readonly dataDir: string;
   /** Keep data across restarts, synced once a second. */
   readonly appendOnly: boolean;
+  /** Synced before each answer instead: what was answered survives whatever happens to the machine. */
+  readonly syncAlways?: boolean;
   /** Forget what an earlier server left in the folder; only once the folder is ours. */
   readonly fresh?: boolean;
   /** A free one is chosen when absent. */
@@ -36,6 +38,8 @@ export interface RedisServer {
   readonly port: number;
   /** Ends the server after it has written its data. May be called more than once. */
   stop(): Promise<void>;
+  /** SIGKILL, as the OOM killer would: nothing is written any more. */
+  kill(): Promise<void>;
 }
 
 /** Loading a large append-only file takes about 1 s per 100 MB; local data stays far below. */
@@ -71,10 +75,15 @@ export async function startRedisServer(options: RedisServerOptions): Promise<Red
     const port = options.port ?? (await freeLoopbackPort());
     const claim = await claimDataDir(dataDir, port);
     if (options.fresh) await forgetData(dataDir);
-    const child = spawnWatched(options.binary, redisArguments(dataDir, port, options.appendOnly));
+    const child = spawnWatched(options.binary, redisArguments(dataDir, port, options));
     try {
       await answered(child, port, dataDir);
-      return { url: `redis://127.0.0.1:${port}`, port, stop: () => child.stop().finally(claim.release) };
+      return {
+        url: `redis://127.0.0.1:${port}`,
+        port,
+        stop: () => child.stop().finally(claim.release),
+        kill: () => child.kill().finally(claim.release),
+      };
     } catch (error) {
       await child.stop();
       await claim.release();
@@ -88,14 +97,18 @@ async function forgetData(dataDir: string): Promise<void> {
   for (const name of DATA_NAMES) await rm(join(dataDir, name), { recursive: true, force: true });
 }
 
-function redisArguments(dataDir: string, port: number, appendOnly: boolean): readonly string[] {
+function redisArguments(
+  dataDir: string,
+  port: number,
+  { appendOnly, syncAlways = false }: RedisServerOptions,
+): readonly string[] {
   const settings: Record<string, string> = {
     bind: '127.0.0.1',
     port: String(port),
     dir: dataDir,
     save: '',
     appendonly: appendOnly ? 'yes' : 'no',
-    appendfsync: 'everysec',
+    appendfsync: syncAlways ? 'always' : 'everysec',
     'maxmemory-policy': 'noeviction',
     daemonize: 'no',
     logfile: '',
@@ -107,6 +120,7 @@ interface WatchedChild {
   readonly exited: () => boolean;
   readonly output: () => string;
   stop(): Promise<void>;
+  kill(): Promise<void>;
 }
 
 function spawnWatched(binary: string, args: readonly string[]): WatchedChild {
@@ -135,7 +149,11 @@ function spawnWatched(binary: string, args: readonly string[]): WatchedChild {
     await exit;
     clearTimeout(killTimer);
   };
-  return { exited: () => ended, output, stop };
+  const kill = async () => {
+    killGroup(child);
+    await exit;
+  };
+  return { exited: () => ended, output, stop, kill };
 }
 
 function keepLastLines(child: ChildProcess): () => string {

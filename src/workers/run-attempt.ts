@@ -54,7 +54,7 @@ async function runClaimed(
   signal: AbortSignal,
 ): Promise<AttemptResult> {
   const claimedAtMs = performance.now();
-  const claimed = await deps.store.claims.claim(operation, attempt, randomUUID());
+  const claimed = await deps.store.claims.claim(operation, attempt, `${deps.workerName} ${randomUUID()}`);
   if (claimed.status !== 'claimed') return explainNoClaim(claimed);
 
   const session = openSession({ ...deps, timing: deps.timing.lease }, claimed.claim, claimedAtMs, signal);

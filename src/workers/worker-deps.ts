@@ -39,5 +39,7 @@ export interface WorkerDeps {
   /** Absent: secrets of sandboxes are kept in the guest's own configuration alone. */
   readonly secretBox?: SecretBox;
   readonly nowMs: () => number;
+  /** This process, for whoever wonders who holds a claim: host and process id. */
+  readonly workerName: string;
   readonly onStep?: StepObserver;
 }

@@ -62,6 +62,20 @@ describe('startRedisServer', () => {
     }
   });
 
+  it('brings back every answered write after a SIGKILL when it syncs before it answers', async () => {
+    const folder = await dataFolder();
+    const options = { binary, dataDir: folder, appendOnly: true, syncAlways: true };
+    const first = await startRedisServer(options);
+    expect(await askRedis(first.port, ['CONFIG', 'GET', 'appendfsync'])).toContain('always');
+    const redis = new Redis(first.url);
+    redis.on('error', () => undefined);
+    await redis.set('kept', 'yes');
+    await first.kill();
+    redis.disconnect();
+    const second = await start(folder);
+    expect(await get(second.url, 'kept')).toBe('yes');
+  });
+
   it('forgets what an earlier server left when asked to, but not what a running one holds', async () => {
     const folder = await dataFolder();
     const first = await start(folder);

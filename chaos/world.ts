@@ -1,0 +1,143 @@
+/** The simulators in their own process: what they hold, and the trouble they are told to make. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { markerFromMetadata, parseMarkerLine } from '../src/core/marker.ts';
+import type { Backends, LocalSimulatorOptions } from '../src/main/backends.ts';
+import type { FaultRule, MorphInventory, PveInventory } from '../src/simulators/simulators.ts';
+import type { SeenGuest } from './checker.ts';
+import { MORPH_FAULTS, PVE_FAULTS } from './faults.ts';
+
+export interface World {
+  readonly backends: Backends;
+  inventory(): Promise<readonly SeenGuest[]>;
+  makeTrouble(): Promise<void>;
+  takeDown(target: 'pve' | 'morph', down: boolean): Promise<void>;
+  /** Ends all trouble and says how much there was. */
+  endTrouble(): Promise<Trouble>;
+  close(): Promise<void>;
+}
+
+export interface Trouble {
+  readonly lostReplies: number;
+  /** Of the requests that change something. */
+  readonly lostReplyShare: number;
+  readonly faults: number;
+}
+
+/** Wide: from the fastest machine to one that takes its time; slow tasks stretch some of them further. */
+const LATENCY = {
+  pve: {
+    cloneMs: 1_500,
+    startMs: 1_200,
+    suspendMs: 2_500,
+    resumeMs: 1_200,
+    stopMs: 300,
+    shutdownMs: 1_200,
+    destroyMs: 400,
+    ctCloneMs: 700,
+    ctStartMs: 300,
+    servicesMs: 700,
+  },
+  morph: { startMs: 1_500, pauseMs: 1_500, resumeMs: 700, servicesMs: 500 },
+} satisfies LocalSimulatorOptions['latency'];
+
+/** Room for two dozen sandboxes of 8 GiB: now and then one is turned away. */
+const NODE_MIB = 192 * 1024;
+const CHANGING = ['POST', 'PUT', 'DELETE'];
+
+interface Inventory {
+  readonly pve: PveInventory;
+  readonly morph: MorphInventory;
+}
+type Counted = readonly (FaultRule & { readonly hits: number })[];
+
+export async function startWorld(seed: number): Promise<World> {
+  const main = fileURLToPath(new URL('./simulators-main.ts', import.meta.url));
+  const options = { seed, latency: LATENCY, nodeMemoryMib: NODE_MIB };
+  const child = fork(main, [JSON.stringify(options)], {
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const [ready] = (await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => Promise.reject(new Error('the simulators ended while they started'))),
+  ])) as [{ backends: Backends; gatewayUrl: string }];
+
+  async function control<T>(method: string, what: string, body?: unknown): Promise<T> {
+    const reply = await fetch(`${ready.gatewayUrl}/simulator/${what}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!reply.ok) throw new Error(`simulators: ${method} ${what}: ${await reply.text()}`);
+    return (await reply.json()) as T;
+  }
+
+  return {
+    backends: ready.backends,
+    inventory: async () => seenGuests(await control<Inventory>('GET', 'inventory')),
+    async makeTrouble() {
+      await control('POST', 'faults', { target: 'pve', rules: PVE_FAULTS });
+      await control('POST', 'faults', { target: 'morph', rules: MORPH_FAULTS });
+    },
+    async takeDown(target, down) {
+      await control('POST', 'down', { target, down });
+    },
+    async endTrouble() {
+      const counted = await control<{ pve: Counted; morph: Counted }>('GET', 'faults');
+      await control('DELETE', 'faults');
+      for (const target of ['pve', 'morph']) await control('POST', 'down', { target, down: false });
+      const { pve, morph } = await control<Inventory>('GET', 'inventory');
+      return measureTrouble([...counted.pve, ...counted.morph], [pve.calls, morph.calls]);
+    },
+    async close() {
+      const gone = once(child, 'exit');
+      child.disconnect();
+      await gone;
+    },
+  };
+}
+
+function seenGuests({ pve, morph }: Inventory): readonly SeenGuest[] {
+  const ofPve = pve.guests
+    .filter(({ template }) => !template)
+    .map(({ vmid, name, description, status, lock }) => {
+      const marker = parseMarkerLine(description);
+      // A clone inherits its template's text until its own is written: only a marker with the guest's name counts.
+      const own = marker?.guest === name ? marker : undefined;
+      return {
+        nativeId: String(vmid),
+        ...(own && { guestId: own.guest, sandboxId: own.sandbox }),
+        running: status === 'running',
+        // What a suspend leaves is how Proxmox keeps a hibernated VM, and nothing to be freed.
+        ...(lock !== undefined && lock !== 'suspended' ? { lock } : {}),
+      };
+    });
+  const ofMorph = morph.instances.map(({ id, status, metadata }) => {
+    const marker = markerFromMetadata(metadata);
+    return {
+      nativeId: id,
+      ...(marker && { guestId: marker.guest, sandboxId: marker.sandbox }),
+      running: status === 'ready',
+    };
+  });
+  return [...ofPve, ...ofMorph];
+}
+
+function measureTrouble(rules: Counted, calls: readonly Readonly<Record<string, number>>[]): Trouble {
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+  const lost = rules.filter(({ action }) => action.kind === 'lose-reply');
+  const lostChanges = sum(lost.filter(({ method }) => method !== 'GET').map(({ hits }) => hits));
+  const changes = sum(
+    calls.flatMap((perEndpoint) =>
+      Object.entries(perEndpoint).flatMap(([endpoint, count]) =>
+        CHANGING.some((method) => endpoint.startsWith(`${method} `)) ? [count] : [],
+      ),
+    ),
+  );
+  return {
+    lostReplies: sum(lost.map(({ hits }) => hits)),
+    lostReplyShare: Math.round((lostChanges / Math.max(1, changes)) * 1_000) / 1_000,
+    faults: sum(rules.map(({ hits }) => hits)),
+  };
+}
