@@ -37,6 +37,8 @@
  * | access:count | requests of a token, failed logins of an address | its window, minutes | 100 |
  * | sweeps | which sweeps there are, which are paused, what each last did | for ever, a dozen | 300 |
  * | sweeps:runs | what one sweep did, newest first | the newest 24 | 250 |
+ * | activity | what is known of one sandbox's use | 7 days after it ended | 600 |
+ * | idle:due | running sandboxes by when their idleness is looked at | while it runs | 60 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
 import type { ProviderName } from '../core/provider-name.ts';
@@ -86,6 +88,9 @@ export interface Keys {
   readonly access: AccessKeys;
   readonly audit: string;
   readonly sweeps: SweepKeys;
+  /** What is known of a sandbox's use. */
+  activity(sandboxId: string): string;
+  readonly idleDue: string;
 }
 
 export interface SweepKeys {
@@ -208,6 +213,8 @@ export function createKeys(deployment: string): Keys {
     alerts: `${tag}:alerts`,
     access: createAccessKeys(`${tag}:access`),
     audit: `${tag}:audit`,
+    activity: (sandboxId) => `${tag}:activity:${sandboxId}`,
+    idleDue: `${tag}:idle:due`,
     sweeps: {
       known: `${tag}:sweeps`,
       paused: `${tag}:sweeps:paused`,
@@ -230,12 +237,14 @@ export function transitionKeys(keys: Keys, sandboxId: string): readonly string[]
     webhook.totals,
     webhook.hints,
     keys.history(sandboxId),
+    keys.activity(sandboxId),
+    keys.idleDue,
   ];
 }
 
 /** The bounds that the same script keeps, in its order. */
 export function transitionFacts(): readonly number[] {
-  return [EVENTS_MAX_LENGTH, WEBHOOK_MAX_BACKLOG, HISTORY_MAX_LENGTH, HISTORY_RETENTION_MS];
+  return [EVENTS_MAX_LENGTH, WEBHOOK_MAX_BACKLOG, HISTORY_MAX_LENGTH, HISTORY_RETENTION_MS, RETENTION_MS];
 }
 
 function createWebhookKeys(webhook: string): WebhookKeys {

@@ -11,6 +11,7 @@ export type ScriptName =
   | 'take-permit'
   | 'release-permit'
   | 'reserve-memory'
+  | 'record-activity'
   | 'count-in-window'
   | 'record-alert'
   | 'beat'

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type AccessStore, createAccessStore } from './access.ts';
+import { type ActivityStore, createActivityStore } from './activity.ts';
 import { type Adjusting, createAdjusting } from './adjusting.ts';
 import { type AlertStore, createAlertStore, type OnAlert } from './alerts.ts';
 import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
@@ -44,6 +45,7 @@ export interface Store {
   readonly measures: Measures;
   readonly alerts: AlertStore;
   readonly sweeps: SweepStore;
+  readonly activity: ActivityStore;
   /** Closes what the store opened itself; the connection it was given stays its owner's. */
   close(): Promise<void>;
 }
@@ -85,6 +87,7 @@ export function createStore(
     measures: createMeasures(redis, keys),
     alerts: createAlertStore({ redis, keys, scripts, onAlert }),
     sweeps: createSweepStore(redis, keys),
+    activity: createActivityStore({ redis, keys, scripts }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),
     async close() {
       events.close();

@@ -5,11 +5,11 @@
 -- Sent twice by the same holder it answers the same.
 --
 -- KEYS[1] operation   KEYS[2] subject   KEYS[3] pending operations of the subject
--- KEYS[4] operations:due   KEYS[5..13] the keys of `record-transition`
+-- KEYS[4] operations:due   KEYS[5..15] the keys of `record-transition`
 -- ARGV[1] operation id    ARGV[2] attempt number   ARGV[3] holder (unique per run)
 -- ARGV[4] lease, ms       ARGV[5] send deadline, ms
 -- ARGV[6] state the sandbox shows meanwhile ('' for a discard)   ARGV[7] sandbox id
--- ARGV[8..11] the bounds of `record-transition`
+-- ARGV[8..12] the bounds of `record-transition`
 --
 -- Returns {'claimed', epoch, operation fields, subject fields}, {'held', ms to wait}, or one of
 -- {'gone'} {'settled'} {'stale', current attempt} {'waiting', id of the operation in front}.
@@ -45,8 +45,8 @@ if holder ~= ARGV[3] then
   local before = redis.call('HGET', subject, 'state')
   if ARGV[6] ~= '' and before ~= ARGV[6] then
     redis.call('HSET', subject, 'state', ARGV[6], 'updatedAtMs', now)
-    recordTransition({ unpack(KEYS, 5, 13) },
-      { ARGV[7], ARGV[1], before, ARGV[6], string.format('%d', now), unpack(ARGV, 8, 11) })
+    recordTransition({ unpack(KEYS, 5, 15) },
+      { ARGV[7], ARGV[1], before, ARGV[6], string.format('%d', now), unpack(ARGV, 8, 12) })
   end
 end
 

@@ -3,16 +3,22 @@
 -- the sandbox in the counts by state and provider and, while workers announce a webhook, puts an entry into the
 -- sandbox's outbox. The entry holds the record as it is now, so that every try of its delivery says the same.
 --
--- keys   { sandbox, events, deployment, counts, outbox, due, totals, hints, history }, see `transitionKeys`
+-- Becoming running is an activity: it raises the activity sequence, starts the clock of idleness anew and puts
+-- the sandbox into the index of those whose idleness is looked at; everything else takes it out.
+--
+-- keys   { sandbox, events, deployment, counts, outbox, due, totals, hints, history, activity, idle due }, see
+--        `transitionKeys`
 -- facts  { sandbox id, operation id, from, to, at (ms), events kept, most entries of all outboxes,
---          entries of a history, ms that a history is kept }, see `transitionFacts`
+--          entries of a history, ms that a history is kept, ms that the activity of an ended one is kept }, see
+--        `transitionFacts`
 
 -- @include push-outbox
 
 local function recordTransition(keys, facts)
   local sandbox, events, deployment, counts, outbox, due, totals, hints, history = unpack(keys)
+  local activity, idleDue = unpack(keys, 10)
   local sandboxId, operationId, from, to, atMs = unpack(facts)
-  local eventsKept, backlogKept, historyLength, historyMs = unpack(facts, 6)
+  local eventsKept, backlogKept, historyLength, historyMs, endedMs = unpack(facts, 6)
 
   local sequence = redis.call('HINCRBY', sandbox, 'sequence', 1)
   redis.call('XADD', events, 'MAXLEN', '~', eventsKept, '*', 'type', 'sandbox.changed', 'atMs', atMs,
@@ -25,11 +31,21 @@ local function recordTransition(keys, facts)
   redis.call('LTRIM', history, -tonumber(historyLength), -1)
   redis.call('PEXPIRE', history, historyMs)
 
+  if to == 'running' then
+    redis.call('HINCRBY', activity, 'sequence', 1)
+    redis.call('HSET', activity, 'runningSinceMs', atMs)
+    redis.call('ZADD', idleDue, atMs, sandboxId)
+  else
+    redis.call('HDEL', activity, 'runningSinceMs', 'counters', 'countersBefore')
+    redis.call('ZREM', idleDue, sandboxId)
+  end
+
   -- The record says how it is counted, so that each change takes away exactly what was added.
   local counted = redis.call('HMGET', sandbox, 'countedAs', 'placement')
   if counted[1] then redis.call('HINCRBY', counts, counted[1], -1) end
   if to == 'destroyed' or to == 'failed' or to == 'lost' then
     redis.call('HDEL', sandbox, 'countedAs')
+    redis.call('PEXPIRE', activity, endedMs)
   else
     local provider = counted[2] and cjson.decode(counted[2]).provider or 'none'
     redis.call('HINCRBY', counts, to .. '|' .. provider, 1)
