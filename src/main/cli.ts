@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { EXIT } from './exit-status.ts';
-import { PROCESS_STREAMS } from './output.ts';
 import { runCli } from './run-cli.ts';
+import { processTerminal } from './terminal.ts';
 
 // Whoever reads us has seen enough (`… | head`): that is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -12,5 +12,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Not process.exit: what was printed into a pipe has to arrive first.
 process.exitCode = await runCli(process.argv.slice(2), {
   environment: process.env,
-  streams: PROCESS_STREAMS,
+  terminal: processTerminal(),
 });

@@ -1,7 +1,8 @@
 /** What commands print: results on standard output as a table or as JSON, everything else on stderr. */
 import Table from 'cli-table3';
-import { isLifecycleError } from '../core/lifecycle-error.ts';
+import { isLifecycleError, type LifecycleError } from '../core/lifecycle-error.ts';
 import { isConfigError } from '../platform/config-error.ts';
+import type { Terminal } from './terminal.ts';
 
 export const FORMATS = ['table', 'json'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -16,17 +17,7 @@ export interface Output {
   note(line: string): void;
 }
 
-export interface Streams {
-  readonly out: (text: string) => void;
-  readonly err: (text: string) => void;
-}
-
-export const PROCESS_STREAMS: Streams = {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
-};
-
-export function createOutput(format: Format, { out, err }: Streams): Output {
+export function createOutput(format: Format, { out, err }: Pick<Terminal, 'out' | 'err'>): Output {
   const json = format === 'json';
   return {
     format,
@@ -71,11 +62,18 @@ export function describeError(error: unknown, format: Format): string {
   if (isLifecycleError(error)) {
     const { code, message, retryable, operationId, sandboxId, remediation } = error;
     if (format === 'json') return asJson({ code, message, retryable, operationId, sandboxId, remediation });
-    return [`${code}: ${message}`, ...(remediation === undefined ? [] : [remediation])].join('\n');
+    return [`${code}: ${message}`, ...remediesFor(error)].join('\n');
   }
   // A defect of ours: its stack is what a report needs.
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return format === 'json' ? asJson({ code: 'internal_error', message: text, retryable: false }) : text;
+}
+
+function remediesFor({ code, operationId, remediation }: LifecycleError): readonly string[] {
+  if (operationId === undefined) return remediation === undefined ? [] : [remediation];
+  if (code === 'wait_timed_out') return [`Wait on with: cmux-lifecycle wait ${operationId}`];
+  const attempts = `What was tried: cmux-lifecycle show ${operationId}`;
+  return remediation === undefined ? [attempts] : [remediation, attempts];
 }
 
 function asJson(error: object): string {

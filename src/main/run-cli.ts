@@ -2,26 +2,39 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { AddCommand, CommandContext } from './commands/command.ts';
 import { addDemo } from './commands/demo.ts';
+import { addDestroy } from './commands/destroy.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addEvents } from './commands/events.ts';
 import { addList } from './commands/list.ts';
+import { addPause } from './commands/pause.ts';
 import { addProviders } from './commands/providers.ts';
+import { addResume } from './commands/resume.ts';
 import { addSelftest } from './commands/selftest.ts';
 import { addServe } from './commands/serve.ts';
 import { addShow } from './commands/show.ts';
+import { addStart } from './commands/start.ts';
 import { addSweeps } from './commands/sweeps.ts';
 import { addToken } from './commands/token.ts';
+import { addWait } from './commands/wait.ts';
 import { addWhy } from './commands/why.ts';
 import type { Variables } from './connection.ts';
 import { EXIT, type ExitStatus, exitStatusOf } from './exit-status.ts';
-import { describeError, FORMATS, type Format, type Streams } from './output.ts';
+import { describeError, FORMATS, type Format } from './output.ts';
+import type { Terminal } from './terminal.ts';
 
 /** In the order in which the help shows them. */
 const COMMANDS: readonly AddCommand[] = [
   addServe,
   addDemo,
+  addStart,
+  addPause,
+  addResume,
+  addDestroy,
+  addWait,
   addList,
   addShow,
   addWhy,
+  addEvents,
   addProviders,
   addDoctor,
   addSelftest,
@@ -31,12 +44,12 @@ const COMMANDS: readonly AddCommand[] = [
 
 export interface CliSurroundings {
   readonly environment: Variables;
-  readonly streams: Streams;
+  readonly terminal: Terminal;
 }
 
 /** Never rejects. `words` are the arguments without the program's own name. */
 export async function runCli(words: readonly string[], surroundings: CliSurroundings): Promise<ExitStatus> {
-  const { streams } = surroundings;
+  const { terminal } = surroundings;
   let status: ExitStatus = EXIT.done;
   const exitWith = (given: ExitStatus) => {
     status = given;
@@ -48,14 +61,14 @@ export async function runCli(words: readonly string[], surroundings: CliSurround
   } catch (error) {
     // commander has told what is wrong, or shown the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badUsage;
-    streams.err(`${describeError(error, program.opts<{ output: Format }>().output)}\n`);
+    terminal.err(`${describeError(error, program.opts<{ output: Format }>().output)}\n`);
     return exitStatusOf(error);
   }
 }
 
 /** The tree of all commands. */
 export function createProgram(context: CommandContext): Command {
-  const { out, err } = context.streams;
+  const { out, err } = context.terminal;
   const program = new Command('cmux-lifecycle')
     .description('Runs the life cycle of coding-agent sandboxes on Proxmox VE, with Morph Cloud as fallback.')
     .addOption(

@@ -7,21 +7,43 @@ export interface CliRun {
   readonly err: string;
 }
 
+export interface CliOptions {
+  /** What the person at the terminal answers; absent: there is no terminal. */
+  readonly answer?: string;
+  readonly isWatched?: boolean;
+  /** Ctrl-C. */
+  readonly interruption?: AbortSignal;
+  /** Told of everything as it is printed. */
+  readonly onPrint?: (soFar: { readonly out: string; readonly err: string }) => void;
+}
+
 export async function cli(
   words: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},
+  { answer, isWatched = false, interruption, onPrint }: CliOptions = {},
 ): Promise<CliRun> {
-  let [out, err] = ['', ''];
+  const printed = { out: '', err: '' };
+  const printTo = (stream: 'out' | 'err') => (text: string) => {
+    printed[stream] += text;
+    onPrint?.(printed);
+  };
+  const err = printTo('err');
   const status = await runCli(words, {
     environment,
-    streams: {
-      out: (text) => {
-        out += text;
-      },
-      err: (text) => {
-        err += text;
-      },
+    terminal: {
+      out: printTo('out'),
+      err,
+      isWatched,
+      interruption: () => interruption ?? new AbortController().signal,
+      ...(answer === undefined
+        ? {}
+        : {
+            ask: async (question) => {
+              err(`${question}${answer}\n`);
+              return answer;
+            },
+          }),
     },
   });
-  return { status, out, err };
+  return { status, ...printed };
 }

@@ -2,11 +2,12 @@
 import type { Command } from 'commander';
 import { type Connection, type Variables, withConnection } from '../connection.ts';
 import type { ExitStatus } from '../exit-status.ts';
-import { createOutput, type Format, type Output, type Streams } from '../output.ts';
+import { createOutput, type Format, type Output } from '../output.ts';
+import type { Terminal } from '../terminal.ts';
 
 export interface CommandContext {
   readonly environment: Variables;
-  readonly streams: Streams;
+  readonly terminal: Terminal;
   /** For a command that ran to its end and still has bad news. Errors are thrown instead. */
   exitWith(status: ExitStatus): void;
 }
@@ -15,8 +16,8 @@ export interface CommandContext {
 export type AddCommand = (program: Command, context: CommandContext) => void;
 
 /** In the way that `-o` asked for. */
-export function outputOf(command: Command, { streams }: CommandContext): Output {
-  return createOutput(command.optsWithGlobals<{ output: Format }>().output, streams);
+export function outputOf(command: Command, { terminal }: CommandContext): Output {
+  return createOutput(command.optsWithGlobals<{ output: Format }>().output, terminal);
 }
 
 export interface Asked<Options extends object, Arguments extends readonly string[]> {

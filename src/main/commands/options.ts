@@ -1,5 +1,7 @@
 /** Readers of option values that several commands share. */
 import { InvalidArgumentError } from 'commander';
+import type { LifecycleClient } from '../../core/client.ts';
+import type { ProviderName } from '../../core/provider-name.ts';
 
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {
@@ -17,4 +19,13 @@ export function collectPairs(
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('Give key=value.');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** Where a sandbox is, as far as it is anywhere yet. */
+export async function providerOf(
+  client: Pick<LifecycleClient, 'get'>,
+  sandboxId: string,
+): Promise<{ readonly provider?: ProviderName }> {
+  const { provider } = await client.get(sandboxId);
+  return provider === undefined ? {} : { provider };
 }
