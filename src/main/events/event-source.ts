@@ -1,8 +1,5 @@
 /** The event log as a command reads it, whichever way it is reached. */
 import type { HistoryEntry } from '../../core/events.ts';
-import type { Connection } from '../connection.ts';
-import { createHttpEventSource } from './http-event-source.ts';
-import { createRedisEventSource } from './redis-event-source.ts';
 
 export interface ReadEvent extends HistoryEntry {
   /** Its place in the log. */
@@ -22,10 +19,6 @@ export interface EventSource {
   newest(): Promise<string>;
   /** News after a place, without end; ends when the way breaks, and on abort. */
   after(place: string, signal: AbortSignal): AsyncIterable<EventNews>;
-}
-
-export function createEventSource(connection: Connection): EventSource {
-  return connection.via === 'http' ? createHttpEventSource(connection) : createRedisEventSource(connection);
 }
 
 /** Whether one place is after another. Places are `<milliseconds>-<number>`. */
