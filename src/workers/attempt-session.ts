@@ -41,6 +41,12 @@ export interface SessionDeps {
 
 /** Renewing three times a lease survives one lost renewal. */
 const RENEWALS_PER_LEASE = 3;
+/**
+ * A proof of the claim serves for this part of the send deadline; what is sent on it has the rest of that
+ * deadline, counted from the proof. More would leave a slow connection too little of it; less would ask Redis
+ * again between two steps that follow at once.
+ */
+const PROOF_SERVES_FOR = 0.25;
 
 export function openSession(
   deps: SessionDeps,
@@ -59,18 +65,26 @@ export function openSession(
     holder: claim.operation.id,
     async step(name, send) {
       signal.throwIfAborted();
-      const confirmedAtMs = await lease.confirm();
+      const provedAtMs = await lease.confirm();
       await deps.onStep?.(name, 'before');
       signal.throwIfAborted();
-      // Counted from the check, so that a process which is frozen after it finds the deadline passed. A create's
+      // Counted from the proof, so that a process which is frozen after it finds the deadline passed. A create's
       // counts from its permit, because its guest's absence is judged by when that was taken.
-      const fromMs = name === 'create' ? Math.min(permitTakenAtMs, confirmedAtMs) : confirmedAtMs;
+      const fromMs = name === 'create' ? Math.min(permitTakenAtMs, provedAtMs) : provedAtMs;
       const result = await send(fromMs + timing.sendDeadlineMs);
       await deps.onStep?.(name, 'after');
       return result;
     },
   };
   const current = (): Claim => ({ ...claim, guest });
+
+  /** A write under the claim that Redis took proves the claim: it is refused once a newer one was made. */
+  async function proving<T>(write: () => Promise<T>): Promise<T> {
+    const sentAtMs = performance.now();
+    const result = await write();
+    lease.proved(sentAtMs);
+    return result;
+  }
 
   return {
     claim,
@@ -79,18 +93,18 @@ export function openSession(
       return guest;
     },
     async recordIntent(intent) {
-      guest = await store.attempts.recordIntent(claim, intent, nowMs());
+      guest = await proving(() => store.attempts.recordIntent(claim, intent, nowMs()));
       return guest;
     },
     async takeSendPermit(guestId) {
       const sentAtMs = nowMs();
       permitTakenAtMs = performance.now();
-      const taken = await store.attempts.takeSendPermit(claim, guestId, sentAtMs);
+      const taken = await proving(() => store.attempts.takeSendPermit(claim, guestId, sentAtMs));
       if (taken && guest) guest = { ...guest, sentAtMs };
       return taken;
     },
     async recordCreated(ref, task) {
-      await store.attempts.recordCreated(claim, ref, task);
+      await proving(() => store.attempts.recordCreated(claim, ref, task));
       if (guest) guest = { ...guest, ref, ...(task === undefined ? {} : { creationTask: task }) };
     },
     current,
@@ -101,6 +115,7 @@ export function openSession(
 function keepLease(claim: Claim, timing: LeaseTiming, claimedAtMonotonicMs: number) {
   const controller = new AbortController();
   let endsAtMs = claimedAtMonotonicMs + timing.leaseMs;
+  let provedAtMs = claimedAtMonotonicMs;
 
   function lose(why: string): ClaimLostError {
     const error = new ClaimLostError(`lost the claim of ${claim.operation.id}: ${why}`);
@@ -108,23 +123,33 @@ function keepLease(claim: Claim, timing: LeaseTiming, claimedAtMonotonicMs: numb
     return error;
   }
 
-  /**
-   * Returns when, on the monotonic clock, the lease was seen to hold.
-   * @throws `ClaimLostError` when the claim is not the newest any more or its lease is over.
-   */
-  async function confirm(): Promise<number> {
+  /** @throws `ClaimLostError` when the claim is not the newest any more or its lease is over. */
+  async function renew(): Promise<void> {
     const sentAtMs = performance.now();
     if (!(await claim.renew())) throw lose('another claim was made');
     endsAtMs = sentAtMs + timing.leaseMs;
-    const confirmedAtMs = performance.now();
-    if (confirmedAtMs >= endsAtMs) throw lose('the lease ended while it was renewed');
-    return confirmedAtMs;
+    provedAtMs = performance.now();
+    if (provedAtMs >= endsAtMs) throw lose('the lease ended while it was renewed');
+  }
+
+  /**
+   * Returns when, on the monotonic clock, the claim was last proved; asks Redis when that is too long ago.
+   * @throws as `renew`
+   */
+  async function confirm(): Promise<number> {
+    const now = performance.now();
+    const isFresh = now - provedAtMs < timing.sendDeadlineMs * PROOF_SERVES_FOR && now < endsAtMs;
+    if (!isFresh) await renew();
+    return provedAtMs;
   }
 
   const timer = setInterval(() => {
     if (performance.now() >= endsAtMs) lose('the lease ended');
-    else confirm().catch(() => undefined); // Redis away: the next turn decides by the clock.
+    else renew().catch(() => undefined); // Redis away: the next turn decides by the clock.
   }, timing.leaseMs / RENEWALS_PER_LEASE);
 
-  return { signal: controller.signal, confirm, stop: () => clearInterval(timer) };
+  const proved = (atMs: number) => {
+    provedAtMs = Math.max(provedAtMs, atMs);
+  };
+  return { signal: controller.signal, confirm, proved, stop: () => clearInterval(timer) };
 }

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectRedis } from '../../src/platform/redis.ts';
-import type { Claim } from '../../src/store/claims.ts';
+import { type Claim, ClaimLostError } from '../../src/store/claims.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { openSession } from '../../src/workers/attempt-session.ts';
 import { randomPrefix, sharedRedisUrl } from '../support/redis.ts';
 import { submitStart } from './submitted-start.ts';
 
 const TIMING = { leaseMs: 300, sendDeadlineMs: 100 };
+/** No load on the machine makes a proof old by accident. */
+const PATIENT = { leaseMs: 200_000, sendDeadlineMs: 40_000 };
 
 let store: Store;
 beforeAll(async () => {
@@ -65,6 +67,50 @@ test('a create leaves within the send deadline of its permit, on which absence i
       async (sendBeforeMs) => sendBeforeMs - performance.now(),
     );
     expect(leftMs).toBeLessThan(0);
+  } finally {
+    session.close();
+  }
+});
+
+test('a step right after a write asks Redis nothing, and counts its send deadline from that write', async () => {
+  const claim = await claimedStart();
+  let renewals = 0;
+  const counted: Claim = {
+    ...claim,
+    renew: () => {
+      renewals += 1;
+      return claim.renew();
+    },
+  };
+  const session = openSession(
+    { store, timing: PATIENT, nowMs: Date.now },
+    counted,
+    performance.now() - PATIENT.sendDeadlineMs,
+    new AbortController().signal,
+  );
+  try {
+    const writtenAtMs = performance.now();
+    await session.recordCreated({ provider: 'morph', guestId: 'morph-00000000', nativeId: 'n' }, undefined);
+    const sendBeforeMs = await session.call.step('boot', async (beforeMs) => beforeMs);
+    expect(renewals).toBe(0);
+    expect(sendBeforeMs).toBeGreaterThanOrEqual(writtenAtMs + PATIENT.sendDeadlineMs);
+    expect(sendBeforeMs).toBeLessThan(performance.now() + PATIENT.sendDeadlineMs);
+  } finally {
+    session.close();
+  }
+});
+
+test('a step whose last proof is old asks Redis, and is refused when a newer claim was made', async () => {
+  const claim = await claimedStart();
+  const session = openSession(
+    { store, timing: PATIENT, nowMs: Date.now },
+    claim,
+    performance.now() - PATIENT.sendDeadlineMs,
+    new AbortController().signal,
+  );
+  try {
+    await store.redis.hincrby(store.keys.sandbox(claim.operation.sandboxId), 'epoch', 1);
+    await expect(session.call.step('boot', async () => 'sent')).rejects.toThrow(ClaimLostError);
   } finally {
     session.close();
   }
