@@ -15,6 +15,7 @@ import { findSandbox } from '../queues/find-sandbox.ts';
 import type { SubmitOptions, Submitter } from '../queues/submit-operation.ts';
 import type { Adjustment } from '../store/adjusting.ts';
 import type { Page } from '../store/listing.ts';
+import type { Awaited, Settled } from '../store/settlements.ts';
 import type { Store } from '../store/store.ts';
 import type { OperationListRequest, SandboxListRequest } from './requests.ts';
 import { reported } from './store-trouble.ts';
@@ -57,7 +58,7 @@ export interface LifecycleService {
   operations(input: OperationListRequest, caller: Caller): Promise<Page<Operation>>;
   providers(): Promise<readonly ProviderView[]>;
   /** The operation once it settled; `undefined` when the time is over. Rejects with the signal's reason. */
-  untilSettled(operationId: string, wait: SettledWait): Promise<Operation | undefined>;
+  untilSettled(operation: Awaited, wait: SettledWait): Promise<Settled | undefined>;
   /** Whether this caller may know that a sandbox exists. */
   maySee(sandboxId: string, caller: Caller): Promise<boolean>;
 }
@@ -106,7 +107,7 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
           .catch(whenNothingIsLeftToAsk);
         if (operation) {
           const wait = { timeoutMs: REFRESH_WAIT_MS, ...(signal ? { signal } : {}) };
-          await store.settlements.wait(operation.id, wait);
+          await store.settlements.wait({ id: operation.id, createdAtMs: operation.createdAtMs }, wait);
         }
         return findSandbox(store, id, caller.teamId);
       }),
@@ -149,8 +150,8 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
       ),
 
     providers: () => reported(() => providers(deps)),
-    untilSettled: (operationId, { timeoutMs, signal }) =>
-      reported(() => store.settlements.wait(operationId, { timeoutMs, ...(signal ? { signal } : {}) })),
+    untilSettled: (operation, { timeoutMs, signal }) =>
+      reported(() => store.settlements.wait(operation, { timeoutMs, ...(signal ? { signal } : {}) })),
     maySee: (sandboxId, caller) => reported(() => maySee(sandboxId, caller)),
   };
 }

@@ -8,6 +8,7 @@ import { type SandboxView, viewOperation, viewSandbox } from '../core/views.ts';
 import { connectRedis } from '../platform/redis.ts';
 import { createQueues } from '../queues/queues.ts';
 import { createSubmitter, type Submitter } from '../queues/submit-operation.ts';
+import type { Settled } from '../store/settlements.ts';
 import { createStore, type Store } from '../store/store.ts';
 import { type ChangeRequest, createLifecycleService } from './lifecycle-service.ts';
 import {
@@ -77,16 +78,16 @@ export function createProducer(store: Store, submitter: Submitter, name = DEFAUL
     return { caller, ...parse(requestOptionsSchema, { idempotencyKey, expectTeamId }) };
   }
 
-  async function finish(operation: Operation, options: RequestOptions): Promise<Operation> {
+  async function finish(operation: Operation, options: RequestOptions): Promise<Settled> {
     const { timeoutMs = DEFAULT_WAIT_MS, signal } = options;
-    const settled = await service.untilSettled(operation.id, { timeoutMs, signal });
+    const settled = await service.untilSettled(operation, { timeoutMs, signal });
     if (settled === undefined) throw waitTimedOut(operation);
-    if (settled.state !== 'succeeded') throw operationError(settled);
+    if (settled.operation.state !== 'succeeded') throw operationError(settled.operation);
     return settled;
   }
 
-  const viewOf = async ({ sandboxId }: Operation): Promise<SandboxView> =>
-    viewSandbox(await service.sandbox(sandboxId, caller));
+  const viewOf = async ({ operation, sandbox }: Settled): Promise<SandboxView> =>
+    viewSandbox(sandbox ?? (await service.sandbox(operation.sandboxId, caller)));
 
   return {
     async start(input, options = {}) {
@@ -103,7 +104,7 @@ export function createProducer(store: Store, submitter: Submitter, name = DEFAUL
       const resume = parse(resumeSchema, { onLostMemory });
       const operation = await service.resume(sandboxId, resume, requestOf(options));
       const settled = await finish(operation, options);
-      return { ...(await viewOf(settled)), memoryKept: settled.memoryKept ?? false };
+      return { ...(await viewOf(settled)), memoryKept: settled.operation.memoryKept ?? false };
     },
 
     async destroy(sandboxId, options = {}) {
@@ -136,8 +137,8 @@ export function createProducer(store: Store, submitter: Submitter, name = DEFAUL
     async operation(operationId, { timeoutMs = 0, signal } = {}) {
       const operation = await service.operation(operationId, caller);
       if (timeoutMs === 0) return viewOperation(operation);
-      const settled = await service.untilSettled(operationId, { timeoutMs, signal });
-      return viewOperation(settled ?? (await service.operation(operationId, caller)));
+      const settled = await service.untilSettled({ id: operationId }, { timeoutMs, signal });
+      return viewOperation(settled?.operation ?? (await service.operation(operationId, caller)));
     },
 
     async operations({ state, ...page } = {}) {

@@ -1,6 +1,8 @@
 /** Getting the operation at the head of a line going. */
 import type { Operation, OperationFailure } from '../core/operation.ts';
+import type { ProviderName } from '../core/provider-name.ts';
 import { isEnded, type Sandbox } from '../core/sandbox.ts';
+import type { NewOperation } from '../store/submission.ts';
 import type { SubmitterDeps } from './submitter-deps.ts';
 
 /** Opens its first attempt, or settles it at once. */
@@ -19,7 +21,7 @@ export async function advance(deps: SubmitterDeps, operationId: string): Promise
     if (sandbox.placement && !isEnded(sandbox.state)) {
       const { provider } = sandbox.placement;
       if (await store.submission.openFirstAttempt(operation, provider, nowMs())) {
-        await queues.addAttempt(operation, 1, provider, 0);
+        await queues.addAttempt(operation, 1, provider, 0, sandbox.placement.guestId);
       }
       return;
     }
@@ -39,11 +41,24 @@ function endedFailure(sandbox: Sandbox): OperationFailure {
   };
 }
 
-/** Adds the job of an attempt that was opened in the write of its operation. */
-export async function addFirstJob(deps: SubmitterDeps, operationId: string): Promise<Operation> {
-  const operation = await deps.store.reading.operation(operationId);
-  const attempt = operation?.attempts[0];
-  if (!operation || !attempt) throw new Error(`operation ${operationId} vanished after it was written`);
-  await deps.queues.addAttempt(operation, attempt.number, attempt.provider, 0);
+/** Adds the job of the attempt that was opened in the write of its operation, and returns that operation. */
+export async function addFirstJob(
+  { queues }: SubmitterDeps,
+  written: NewOperation,
+  provider: ProviderName,
+  guestId?: string,
+): Promise<Operation> {
+  const operation = queuedOperation(written, provider);
+  await queues.addAttempt(operation, 1, provider, 0, guestId);
   return operation;
+}
+
+/** As it was written a moment ago; reading it back would cost a round trip and say no more. */
+function queuedOperation(written: NewOperation, provider: ProviderName): Operation {
+  const openedAtMs = written.createdAtMs;
+  return {
+    ...written,
+    state: 'queued',
+    attempts: [{ number: 1, provider, outcome: 'open', openedAtMs }],
+  };
 }

@@ -1,4 +1,5 @@
 import { LifecycleError } from '../core/lifecycle-error.ts';
+import type { Operation } from '../core/operation.ts';
 import type { Sandbox } from '../core/sandbox.ts';
 import type { Store } from '../store/store.ts';
 
@@ -12,9 +13,27 @@ export async function findSandbox(
   anyId: string,
   expectTeamId: string | undefined,
 ): Promise<Sandbox> {
-  const sandbox = await store.reading.sandboxByAnyId(anyId);
-  const theirs = expectTeamId === undefined || sandbox?.request.teamId === expectTeamId;
-  if (sandbox && theirs) return sandbox;
+  return theirs(await store.reading.sandboxByAnyId(anyId), anyId, expectTeamId);
+}
+
+/** The same, with the operations in its line, in one round trip where the id is ours. */
+export async function findSandboxWithLine(
+  store: Store,
+  anyId: string,
+  expectTeamId: string | undefined,
+): Promise<{ readonly sandbox: Sandbox; readonly pending: readonly Operation[] }> {
+  const [direct, line] = await Promise.all([
+    store.reading.sandbox(anyId),
+    store.reading.pendingOperations(anyId),
+  ]);
+  if (direct) return { sandbox: theirs(direct, anyId, expectTeamId), pending: line };
+  const sandbox = await findSandbox(store, anyId, expectTeamId);
+  return { sandbox, pending: await store.reading.pendingOperations(sandbox.id) };
+}
+
+function theirs(sandbox: Sandbox | undefined, anyId: string, expectTeamId: string | undefined): Sandbox {
+  const mayKnow = expectTeamId === undefined || sandbox?.request.teamId === expectTeamId;
+  if (sandbox && mayKnow) return sandbox;
   throw new LifecycleError({
     code: 'not_found',
     message: `there is no sandbox ${anyId}`,

@@ -20,6 +20,8 @@ export const attemptJobSchema = z.object({
   kind: z.enum(OPERATION_KINDS),
   provider: z.enum(PROVIDER_NAMES),
   sandboxId: z.string(),
+  /** What a `discard` is claimed on; for other kinds the guest it is about, where that was known beforehand. */
+  guestId: z.string().exactOptional(),
 });
 
 export type AttemptJob = z.output<typeof attemptJobSchema>;
@@ -45,8 +47,17 @@ export type AttemptQueue = Queue<AttemptJob>;
 export interface Queues {
   readonly byProvider: ReadonlyMap<ProviderName, AttemptQueue>;
   readonly webhook: WebhookQueue;
-  /** Adds the job of an attempt; a job that is there already stays as it is. */
-  addAttempt(operation: Operation, attempt: number, provider: ProviderName, delayMs: number): Promise<void>;
+  /**
+   * Adds the job of an attempt; a job that is there already stays as it is. `guestId`: the guest it is about, as
+   * far as that is known; its worker then reads it together with the claim.
+   */
+  addAttempt(
+    operation: Operation,
+    attempt: number,
+    provider: ProviderName,
+    delayMs: number,
+    guestId?: string,
+  ): Promise<void>;
   /** `missing` when the queue has no such job. */
   attemptState(operationId: string, attempt: number, provider: ProviderName): Promise<JobState | 'missing'>;
   /** Brings a parked attempt back now instead of when its delay is over. */
@@ -74,7 +85,8 @@ export function createQueues(redis: Redis, keys: Keys): Queues {
     byProvider,
     webhook,
 
-    async addAttempt(operation, attempt, provider, delayMs) {
+    async addAttempt(operation, attempt, provider, delayMs, knownGuestId) {
+      const guestId = operation.guestId ?? knownGuestId;
       const name = `${operation.kind} ${operation.guestId ?? operation.sandboxId} on ${provider}, attempt ${attempt}`;
       const job: AttemptJob = {
         schemaVersion: JOB_SCHEMA_VERSION,
@@ -83,6 +95,7 @@ export function createQueues(redis: Redis, keys: Keys): Queues {
         kind: operation.kind,
         provider,
         sandboxId: operation.sandboxId,
+        ...(guestId === undefined ? {} : { guestId }),
       };
       await queueOf(provider).add(name, job, {
         jobId: attemptJobId(operation.id, attempt),

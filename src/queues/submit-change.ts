@@ -7,7 +7,7 @@ import type { IdempotencyKey } from '../store/idempotency.ts';
 import type { NewOperation } from '../store/submission.ts';
 import { addFirstJob, advance } from './advance.ts';
 import { answerOnce, checked, keyFor, type SubmitOptions, UNNAMED } from './answer-once.ts';
-import { findSandbox } from './find-sandbox.ts';
+import { findSandboxWithLine } from './find-sandbox.ts';
 import { replayedOperation } from './replayed-operation.ts';
 import type { SubmitterDeps } from './submitter-deps.ts';
 
@@ -59,8 +59,7 @@ async function decideChange(
   const { store, nowMs } = deps;
   const { kind } = change;
   for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts += 1) {
-    const sandbox = await findSandbox(store, change.anyId, expectTeamId);
-    const pending = await store.reading.pendingOperations(sandbox.id);
+    const { sandbox, pending } = await findSandboxWithLine(store, change.anyId, expectTeamId);
     const admission = admit({ state: sandbox.state, pending, request: change });
     if (admission.verdict === 'refuse') {
       throw new LifecycleError({
@@ -118,6 +117,6 @@ async function writeChange(deps: SubmitterDeps, write: ChangeWrite): Promise<Ope
   if (result.result === 'conflict') return undefined;
   if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));
   if (isFirst && provider === undefined) await advance(deps, operation.id);
-  else if (isFirst) return addFirstJob(deps, operation.id);
+  else if (isFirst && provider) return addFirstJob(deps, operation, provider, sandbox.placement?.guestId);
   return store.reading.operation(operation.id);
 }

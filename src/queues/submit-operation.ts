@@ -79,5 +79,5 @@ async function submitDiscard(deps: SubmitterDeps, guestId: string): Promise<Oper
     deadlineAtMs: now + DESTROY_DEADLINE_MS,
   };
   const { result } = await store.submission.discard(operation, guest);
-  return result === 'written' ? addFirstJob(deps, operation.id) : undefined;
+  return result === 'written' ? addFirstJob(deps, operation, guest.provider, guest.id) : undefined;
 }

@@ -73,7 +73,7 @@ async function decideStart(
   };
   const recorded: StartRequest = { ...request, sources, ...(size ? { size } : {}) };
   const result = await store.submission.start(operation, recorded, first, key);
-  if (result.result === 'written') return addFirstJob(deps, operation.id);
+  if (result.result === 'written') return addFirstJob(deps, operation, first);
   if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));
   throw new Error('a new sandbox id or operation id was not new');
 }

@@ -4,12 +4,28 @@
  */
 import type { Redis } from 'ioredis';
 import { isSettled, type Operation } from '../core/operation.ts';
+import type { Sandbox } from '../core/sandbox.ts';
 import { isRedisTrouble } from '../platform/redis-trouble.ts';
 import type { Keys } from './keys.ts';
 import type { Reading } from './reading.ts';
+import { createSettlementHints } from './settlement-hints.ts';
 
 /** How late a waiter may hear when the message was lost. One cheap read per waiter in this time. */
 const POLL_MS = 1_000;
+
+/** What is waited for. */
+export interface Awaited {
+  readonly id: string;
+  /** Given, the sandbox is read together with the settled operation. */
+  readonly sandboxId?: string;
+  /** Written since this process listens, it cannot have settled unheard, and need not be looked at first. */
+  readonly createdAtMs?: number;
+}
+
+export interface Settled {
+  readonly operation: Operation;
+  readonly sandbox?: Sandbox;
+}
 
 export interface Settlements {
   /**
@@ -18,9 +34,9 @@ export interface Settlements {
    * accepted, and an error would say less than that.
    */
   wait(
-    operationId: string,
+    operation: Awaited,
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
-  ): Promise<Operation | undefined>;
+  ): Promise<Settled | undefined>;
   close(): Promise<void>;
 }
 
@@ -29,53 +45,38 @@ function unlessMistaken(error: unknown): undefined {
 }
 
 export function createSettlements(redis: Redis, keys: Keys, reading: Reading): Settlements {
-  const waiters = new Map<string, Set<() => void>>();
-  let subscriber: Redis | undefined;
+  const hints = createSettlementHints(redis, keys);
 
-  /** One connection per process, made when somebody first waits. */
-  function listen(): void {
-    if (subscriber) return;
-    subscriber = redis.duplicate({ enableOfflineQueue: true, maxRetriesPerRequest: null });
-    subscriber.on('error', () => {
-      // The poll makes up for it, and ioredis connects again by itself.
-    });
-    subscriber.on('message', (_channel, operationId: string) => {
-      for (const wake of waiters.get(operationId) ?? []) wake();
-    });
-    subscriber.subscribe(keys.settlements).catch(() => undefined);
-  }
-
-  /** Resolves on a message, after the poll interval, at the deadline or on abort, whichever is first. */
-  function nextHint(operationId: string, waitMs: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const set = waiters.get(operationId) ?? new Set();
-      waiters.set(operationId, set);
-      const timer = setTimeout(wake, waitMs);
-      function wake() {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', wake);
-        set.delete(wake);
-        if (set.size === 0) waiters.delete(operationId);
-        resolve();
-      }
-      set.add(wake);
-      signal?.addEventListener('abort', wake);
-    });
+  /** Sent together, in this order: the sandbox is never older than the settlement. */
+  async function look({ id, sandboxId }: Awaited): Promise<Settled | undefined> {
+    const [operation, sandbox] = await Promise.all([
+      reading.operation(id),
+      sandboxId === undefined ? undefined : reading.sandbox(sandboxId),
+    ]);
+    if (operation === undefined || !isSettled(operation.state)) return undefined;
+    return sandbox ? { operation, sandbox } : { operation };
   }
 
   return {
-    async wait(operationId, { timeoutMs, signal }) {
-      listen();
+    async wait(awaited, { timeoutMs, signal }) {
+      hints.listen();
+      const { id, createdAtMs = 0 } = awaited;
+      let lookFirst = !hints.heardAllSince(createdAtMs, id);
       const deadlineMs = performance.now() + timeoutMs;
       for (;;) {
         signal?.throwIfAborted();
         const leftMs = deadlineMs - performance.now();
         // Listening begins before reading, so that a settlement in between is not missed.
-        const hint = nextHint(operationId, Math.max(0, Math.min(POLL_MS, leftMs)), signal);
-        const operation = await reading.operation(operationId).catch(unlessMistaken);
-        if (operation && isSettled(operation.state)) {
-          for (const wake of waiters.get(operationId) ?? []) wake();
-          return operation;
+        const hint = hints.next(id, Math.max(0, Math.min(POLL_MS, leftMs)), signal);
+        if (!lookFirst) {
+          lookFirst = true;
+          await hint;
+          continue;
+        }
+        const settled = await look(awaited).catch(unlessMistaken);
+        if (settled) {
+          hints.wake(id);
+          return settled;
         }
         if (leftMs <= 0) return undefined;
         await hint;
@@ -83,8 +84,7 @@ export function createSettlements(redis: Redis, keys: Keys, reading: Reading): S
     },
 
     async close() {
-      for (const set of waiters.values()) for (const wake of set) wake();
-      subscriber?.disconnect();
+      hints.close();
     },
   };
 }

@@ -45,7 +45,9 @@ async function untilSettled(
 ): Promise<Operation | undefined> {
   if (isSettled(operation.state)) return operation;
   if (waitSeconds === 0) return undefined;
-  return service.untilSettled(operation.id, { timeoutMs: waitSeconds * 1_000, signal });
+  const { id, createdAtMs } = operation;
+  return (await service.untilSettled({ id, createdAtMs }, { timeoutMs: waitSeconds * 1_000, signal }))
+    ?.operation;
 }
 
 /** Should Redis go away just now, the caller at least learns which operation is theirs. */

@@ -26,8 +26,8 @@ function getRoute(service: LifecycleService): Route {
       const operation = await service.operation(params.id, caller);
       if (query.wait === 0 || isSettled(operation.state)) return context.json(viewOperation(operation));
       const timeoutMs = query.wait * 1_000;
-      const settled = await service.untilSettled(operation.id, { timeoutMs, signal: context.req.raw.signal });
-      return context.json(viewOperation(settled ?? (await service.operation(params.id, caller))));
+      const settled = await service.untilSettled(operation, { timeoutMs, signal: context.req.raw.signal });
+      return context.json(viewOperation(settled?.operation ?? (await service.operation(params.id, caller))));
     },
   });
 }
