@@ -5,6 +5,7 @@
  * what open start attempts have reserved: one *slice* each, an hour of their sandbox at that provider's price.
  * A budget never touches a sandbox that runs; it decides where, and whether, new ones start.
  */
+import { monthStartMs, nextMonthStartMs } from './day.ts';
 import type { LeftOut } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
 
@@ -106,19 +107,6 @@ export function crossedThresholds(
   );
 }
 
-export interface Month {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-/** The calendar month, in UTC, that holds this instant; `toMs` is the first instant of the next. */
-export function monthOf(nowMs: number): Month {
-  // A pure function of its argument: no clock is read.
-  const date = new Date(nowMs);
-  const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()];
-  return { fromMs: Date.UTC(year, month, 1), toMs: Date.UTC(year, month + 1, 1) };
-}
-
 export interface Forecast {
   /** What will have been spent if it goes on as it did this month so far. */
   readonly expectedMicroUsd: number;
@@ -131,7 +119,8 @@ const MEAN_COUNTS_FROM_MS = 24 * 60 * 60 * 1000;
 const HOUR_MS = 60 * 60 * 1000;
 
 export function forecastMonthEnd(spentMicroUsd: number, microUsdPerHourNow: number, nowMs: number): Forecast {
-  const { fromMs, toMs } = monthOf(nowMs);
+  const fromMs = monthStartMs(nowMs);
+  const toMs = nextMonthStartMs(nowMs);
   const passedMs = nowMs - fromMs;
   const leftMs = toMs - nowMs;
   const byRate = spentMicroUsd + (microUsdPerHourNow * leftMs) / HOUR_MS;

@@ -5,7 +5,6 @@ import {
   type BudgetUse,
   crossedThresholds,
   forecastMonthEnd,
-  monthOf,
   withinBudgets,
 } from '../../src/core/budget.ts';
 
@@ -98,10 +97,5 @@ describe('the forecast of a month', () => {
   test('goes by the rate of the moment on the first day', () => {
     const nowMs = Date.UTC(2026, 10, 1) + HOUR_MS;
     expect(forecastMonthEnd(USD, USD, nowMs).expectedMicroUsd).toBe(720 * USD);
-  });
-
-  test('knows the length of a month', () => {
-    const { fromMs, toMs } = monthOf(Date.UTC(2028, 1, 29, 23, 59, 59, 999));
-    expect([fromMs, toMs]).toEqual([Date.UTC(2028, 1, 1), Date.UTC(2028, 2, 1)]);
   });
 });
