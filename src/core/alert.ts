@@ -4,6 +4,10 @@
  * to be right again. Each name has its entry in `docs/runbook.md`.
  */
 export const ALERTS = {
+  'breaker.opened': 'A provider fails starts; new ones go elsewhere until one works again.',
+  'provider.unauthorized': 'A provider refuses our credentials, or they lack a permission.',
+  'quota.exhausted': 'A provider takes no new guests until somebody pays.',
+  'source.missing': 'A preset names a template or a snapshot that is not at the provider.',
   'template.locked': 'A template has been locked for too long and is left out of the rotation.',
 } as const satisfies Readonly<Record<string, string>>;
 

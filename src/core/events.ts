@@ -56,6 +56,14 @@ export interface LifecycleEvents {
     readonly guestId: string;
     readonly provider: ProviderName;
   };
+  /** Starts are sent elsewhere. */
+  'breaker.opened': {
+    readonly failureDomain: string;
+    readonly reason: string;
+    /** When the provider is asked next. */
+    readonly retryAtMs: number;
+  };
+  'breaker.closed': { readonly failureDomain: string };
   'alert.raised': AlertEvent;
   'alert.cleared': AlertEvent;
 }
@@ -69,10 +77,8 @@ interface AlertEvent {
 
 export type LifecycleEventName = keyof LifecycleEvents;
 
-/** Those that tell of one sandbox, and so belong to its history. */
-export type SandboxEventName = {
-  [N in LifecycleEventName]: LifecycleEvents[N] extends { readonly sandboxId: string } ? N : never;
-}[LifecycleEventName];
+/** Alerts come with more than an event: the store's `alerts` write both. */
+export type EmittedEventName = Exclude<LifecycleEventName, `alert.${string}`>;
 
 /** One line of a sandbox's history: what happened, with the facts of the event. */
 export interface HistoryEntry {

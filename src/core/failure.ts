@@ -1,3 +1,4 @@
+import type { AlertName } from './alert.ts';
 import type { ProviderName } from './provider-name.ts';
 
 /**
@@ -30,6 +31,7 @@ export const FAILURE_KINDS = [
   'unsupported',
   'provider_error',
   'interrupted',
+  'breaker_open',
 ] as const;
 
 export type FailureKind = (typeof FAILURE_KINDS)[number];
@@ -48,13 +50,13 @@ export interface FailureReport {
 }
 
 /** Failures of set-up rather than of luck: the route goes on, and somebody has to be told. */
-const CONFIGURATION_FAULTS: ReadonlySet<FailureKind> = new Set([
-  'unauthorized',
-  'source_missing',
-  'invalid_request',
-  'quota_exceeded',
-]);
+export const CONFIGURATION_FAULTS = {
+  unauthorized: 'provider.unauthorized',
+  source_missing: 'source.missing',
+} as const satisfies Readonly<Partial<Record<FailureKind, AlertName>>>;
 
-export function isConfigurationFault(kind: FailureKind): boolean {
-  return CONFIGURATION_FAULTS.has(kind);
+/** The alert that a failure calls for, whatever else follows from it. */
+export function alertFor(kind: FailureKind): AlertName | undefined {
+  const alerts: Readonly<Partial<Record<FailureKind, AlertName>>> = CONFIGURATION_FAULTS;
+  return alerts[kind];
 }

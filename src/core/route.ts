@@ -1,3 +1,4 @@
+import type { BreakerState } from './breaker.ts';
 import type { CapacityReport } from './capacity-report.ts';
 import type { LeftOut, Route } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
@@ -22,7 +23,11 @@ export interface ProviderStatus {
   readonly simulated: boolean;
   readonly healthy: boolean;
   readonly detail: string;
-  readonly breaker: 'closed' | 'open';
+  /** Of its failure domain, as it is now. */
+  readonly breaker: BreakerState;
+  /** While it is not closed: what opened it, and when the provider is asked next. */
+  readonly breakerReason?: string;
+  readonly breakerRetryAtMs?: number;
   /** Why nothing more fits, when nothing does. */
   readonly overCapacity?: string;
   /** What its machines hold, where capacity is ours to watch. */

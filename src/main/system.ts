@@ -73,6 +73,8 @@ export interface RecoveryTiming {
   readonly drainGraceMs?: number;
   /** Default: each sweep's own. */
   readonly sweepEveryMs?: number;
+  /** How often workers ask their provider how it is, and publish it. Default 15 s. */
+  readonly statusEveryMs?: number;
 }
 
 export interface System {
@@ -178,7 +180,8 @@ async function startWorkers(
       ?.setGlobalConcurrency(slotsWithReserve(concurrency.perProvider));
     const perWorker = { concurrency: slotsWithReserve(concurrency.perWorker), ...recovery };
     workers.push(await startLifecycleWorker(deps, perWorker));
-    const publisher = await startStatusPublisher(deps);
+    const { statusEveryMs } = recovery;
+    const publisher = await startStatusPublisher({ ...deps, ...(statusEveryMs ? { statusEveryMs } : {}) });
     closers.push(publisher.close);
   }
   await store.deployment.publishSettings({ routing, presets, startDeadlineMs: timing.startDeadlineMs });

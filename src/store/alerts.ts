@@ -14,6 +14,8 @@ export interface AlertStore {
   raise(alert: Alert, nowMs: number): Promise<boolean>;
   /** True when it was there. */
   clear(key: AlertKey, nowMs: number): Promise<boolean>;
+  /** Asks first which of them there are: for whoever is to clear what most likely is not there. */
+  clearAll(keys: readonly AlertKey[], nowMs: number): Promise<void>;
   /** Oldest first. */
   active(): Promise<readonly ActiveAlert[]>;
 }
@@ -58,9 +60,19 @@ export function createAlertStore({ redis, keys, scripts, onAlert }: AlertStoreDe
     return true;
   }
 
+  const clear = (key: AlertKey, nowMs: number) =>
+    record('clear', { ...key, message: ALERTS[key.name] }, nowMs);
+
   return {
     raise: (alert, nowMs) => record('raise', alert, nowMs),
-    clear: (key, nowMs) => record('clear', { ...key, message: ALERTS[key.name] }, nowMs),
+    clear,
+    async clearAll(alertKeys, nowMs) {
+      const fields = alertKeys.map(({ name, subject }) => `${name}|${subject}`);
+      const found = await redis.hmget(keys.alerts, ...fields);
+      for (const [index, key] of alertKeys.entries()) {
+        if (found[index] != null) await clear(key, nowMs);
+      }
+    },
     async active() {
       const stored = await redis.hvals(keys.alerts);
       // One that a newer release raised has a name that is unknown here: its own processes show it.

@@ -5,9 +5,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import type { Breaker } from '../core/breaker.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import type { ProviderStatus, RoutingPolicy } from '../core/route.ts';
 import { type Preset, WORKLOAD_TYPES } from '../core/start-request.ts';
+import { parseBreaker } from './breakers.ts';
 import type { Keys } from './keys.ts';
 import { sources } from './records.ts';
 
@@ -27,10 +29,14 @@ export interface DeploymentStore {
   /** The id of this installation, made on first use; it goes into every marker. */
   installId(): Promise<string>;
   publishSettings(settings: PublishedSettings): Promise<void>;
-  publishStatus(status: ProviderStatus): Promise<void>;
+  /** All but the breaker, which the failure domain has. */
+  publishStatus(status: PublishedStatus): Promise<void>;
   /** Settings and all statuses in one round trip; `undefined` until a worker published. */
   view(): Promise<DeploymentView | undefined>;
 }
+
+/** What a worker knows of its own provider. */
+export type PublishedStatus = Omit<ProviderStatus, 'breaker' | 'breakerReason' | 'breakerRetryAtMs'>;
 
 const provider = z.enum(PROVIDER_NAMES);
 const settingsSchema = z.object({
@@ -80,7 +86,6 @@ const statusSchema = z.object({
   simulated: z.boolean(),
   healthy: z.boolean(),
   detail: z.string(),
-  breaker: z.enum(['closed', 'open']),
   overCapacity: z.string().exactOptional(),
   capacity: capacitySchema.exactOptional(),
   publishedAtMs: z.number(),
@@ -99,17 +104,35 @@ export function createDeploymentStore(redis: Redis, keys: Keys): DeploymentStore
       await redis.hset(keys.providers, status.provider, JSON.stringify(status));
     },
     async view() {
-      const pipeline = redis.pipeline().hget(keys.deployment, 'settings').hgetall(keys.providers);
-      const [settings, statuses] = (await pipeline.exec()) ?? [];
-      const error = settings?.[0] ?? statuses?.[0];
+      const pipeline = redis
+        .pipeline()
+        .hget(keys.deployment, 'settings')
+        .hgetall(keys.providers)
+        .hgetall(keys.breakers);
+      const [settings, statuses, breakers] = (await pipeline.exec()) ?? [];
+      const error = settings?.[0] ?? statuses?.[0] ?? breakers?.[0];
       if (error) throw error;
+      const stored = breakers?.[1] as Record<string, string>;
       if (typeof settings?.[1] !== 'string') return undefined;
       return {
         settings: settingsSchema.parse(JSON.parse(settings[1])),
-        statuses: Object.values(statuses?.[1] as Record<string, string>).map((text) =>
-          statusSchema.parse(JSON.parse(text)),
-        ),
+        statuses: Object.values(statuses?.[1] as Record<string, string>).map((text) => {
+          const status = statusSchema.parse(JSON.parse(text));
+          return { ...status, ...viewBreaker(parseBreaker(stored[status.failureDomain])) };
+        }),
       };
     },
+  };
+}
+
+function viewBreaker(
+  breaker: Breaker,
+): Pick<ProviderStatus, 'breaker' | 'breakerReason' | 'breakerRetryAtMs'> {
+  if (breaker.state === 'closed') return { breaker: 'closed' };
+  const { state, reason } = breaker;
+  return {
+    breaker: state,
+    breakerReason: reason,
+    ...(state === 'open' ? { breakerRetryAtMs: breaker.retryAtMs } : {}),
   };
 }

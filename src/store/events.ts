@@ -1,4 +1,4 @@
-import type { HistoryEntry, LifecycleEvents, SandboxEventName } from '../core/events.ts';
+import type { EmittedEventName, HistoryEntry, LifecycleEvents } from '../core/events.ts';
 import { measuresOf } from '../core/measures.ts';
 import {
   EVENTS_MAX_LENGTH,
@@ -11,10 +11,10 @@ import {
 import type { Transaction } from './transaction.ts';
 
 /**
- * Adds an event to the log and to its sandbox's history and raises what the metrics count of it, in the
+ * Adds an event to the log and, where it tells of one, to its sandbox's history, and raises what the metrics count of it, in the
  * transaction that makes it true. A change of state has more to it, which `record-transition.lua` does.
  */
-export function emit<N extends SandboxEventName>(
+export function emit<N extends EmittedEventName>(
   transaction: Transaction,
   keys: Keys,
   name: N,
@@ -41,6 +41,7 @@ export function emit<N extends SandboxEventName>(
     ...['type', name, 'atMs', atMs],
     ...fields,
   );
+  if (!('sandboxId' in event)) return;
   const { sandboxId, ...facts } = event;
   const entry: HistoryEntry = { type: name, atMs, facts: facts as HistoryEntry['facts'] };
   const history = keys.history(sandboxId);

@@ -31,6 +31,7 @@
  * | sandboxes:unobserved | sandbox ids yet to be asked for after a restored dump | until asked for | 60 |
  * | installs:own | ids of installations that a rebuild took over | for ever, a few | 20 |
  * | providers, deployment | what workers publish | for ever, a handful | 500 |
+ * | breakers | failure domain → its breaker, while it counts failures or is open | for ever, a handful | 300 |
  * | alerts | what an operator is told of: name and subject → when and why | while it lasts, at most 1,000 | 400 |
  * | access:tokens, :names | digest of a token → who it is, name → digest | until revoked | 250 |
  * | access:session, :code | digest of a cookie or login code → digest of its token | 12 h, 24 h | 150 |
@@ -83,6 +84,8 @@ export interface Keys {
   readonly settlements: string;
   readonly providers: string;
   readonly deployment: string;
+  /** Failure domain → its breaker. */
+  readonly breakers: string;
   /** `name|subject` → the alert that is raised. */
   readonly alerts: string;
   readonly access: AccessKeys;
@@ -210,6 +213,7 @@ export function createKeys(deployment: string): Keys {
     settlements: `${tag}:settlements`,
     providers: `${tag}:providers`,
     deployment: `${tag}:deployment`,
+    breakers: `${tag}:breakers`,
     alerts: `${tag}:alerts`,
     access: createAccessKeys(`${tag}:access`),
     audit: `${tag}:audit`,

@@ -6,6 +6,7 @@ import { type AlertStore, createAlertStore, type OnAlert } from './alerts.ts';
 import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
 import { type AuditLog, createAuditLog } from './audit.ts';
 import { type AutomationStore, createAutomationStore } from './automation.ts';
+import { type Breakers, createBreakers } from './breakers.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
@@ -44,6 +45,7 @@ export interface Store {
   readonly webhook: WebhookOutbox;
   readonly measures: Measures;
   readonly alerts: AlertStore;
+  readonly breakers: Breakers;
   readonly sweeps: SweepStore;
   readonly activity: ActivityStore;
   /** Closes what the store opened itself; the connection it was given stays its owner's. */
@@ -66,6 +68,7 @@ export function createStore(
   const reading = createReading(redis, keys);
   const settlements = createSettlements(redis, keys, reading);
   const events = createEventLog(redis, keys);
+  const alerts = createAlertStore({ redis, keys, scripts, onAlert });
   return {
     redis,
     keys,
@@ -85,7 +88,8 @@ export function createStore(
     access: createAccessStore({ redis, keys, scripts, begin }),
     audit: createAuditLog(redis, keys),
     measures: createMeasures(redis, keys),
-    alerts: createAlertStore({ redis, keys, scripts, onAlert }),
+    alerts,
+    breakers: createBreakers({ redis, keys, begin, alerts }),
     sweeps: createSweepStore(redis, keys),
     activity: createActivityStore({ redis, keys, scripts }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),

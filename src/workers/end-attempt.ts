@@ -8,6 +8,7 @@ import type { GuestFate, NextAttempt, Settlement } from '../store/attempt-ending
 import type { Claim } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import type { AttemptSession } from './attempt-session.ts';
+import { remainingCandidates, tellOfFailure } from './mind-breaker.ts';
 import { stateFromObservation } from './observed-state.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
@@ -28,6 +29,7 @@ export async function endFailedAttempt(
   const claim = session.current();
   const report: FailureReport = { ...failure, provider: deps.provider.name };
   const next = await decide(deps, claim, report);
+  await tellOfFailure(deps, claim, report, next);
   if (next.step !== 'give_up') return carryOn(deps, claim, report, next);
   const observed = claim.operation.kind === 'start' ? undefined : await observe(deps, session);
   return giveUp(deps, claim, report, next, observed);
@@ -78,12 +80,12 @@ export async function closeOverdue(deps: EndDeps, claim: Claim): Promise<Attempt
 
 async function decide(deps: EndDeps, claim: Claim, failure: FailureReport): Promise<NextStep> {
   const { operation, attempt, guest } = claim;
-  const tried = new Set(operation.attempts.map(({ provider }) => provider));
+  const remaining = operation.kind === 'start' ? await remainingCandidates(deps.store, operation) : [];
   return decideNextStep({
     kind: operation.kind,
     failure,
     triesHere: operation.attempts.filter(({ provider }) => provider === attempt.provider).length,
-    remaining: operation.route.candidates.filter((provider) => !tried.has(provider)),
+    remaining: remaining.map(({ provider }) => provider),
     ...(guest?.sentAtMs === undefined ? {} : { sentAtMs: guest.sentAtMs }),
     ...holdSince(attempt, holdReasonFor(failure.kind)),
     destroyWaits: operation.kind === 'start' && (await claim.destroyWaits()),

@@ -19,16 +19,21 @@ export async function startStatusPublisher(deps: {
   readonly provider: Provider;
   readonly log: Logger;
   readonly nowMs: () => number;
+  /** Default 15 s. */
+  readonly statusEveryMs?: number;
 }): Promise<StatusPublisher> {
   const closed = new AbortController();
 
   async function publish(): Promise<void> {
     const { provider, store, nowMs } = deps;
     const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+    // Whoever sees first that an open breaker's time has come asks for all of its domain.
+    const decides = await store.breakers.takeProbe(provider.failureDomain, nowMs());
     const health = await provider.probe(readOnlyCall(signal)).catch((error: unknown) => {
       closed.signal.throwIfAborted();
       return { healthy: false, detail: `no answer to a probe: ${String(error)}` };
     });
+    if (decides) await store.breakers.probed(provider.failureDomain, health.healthy, nowMs());
     const capacity = health.healthy ? await readCapacity(provider, readOnlyCall(signal)) : undefined;
     await store.deployment.publishStatus({
       ...(capacity ? { capacity } : {}),
@@ -38,7 +43,6 @@ export async function startStatusPublisher(deps: {
       simulated: provider.simulated,
       healthy: health.healthy,
       detail: health.detail,
-      breaker: 'closed',
       publishedAtMs: nowMs(),
     });
   }
@@ -48,7 +52,7 @@ export async function startStatusPublisher(deps: {
     publish().catch((error: unknown) => {
       if (!closed.signal.aborted) deps.log.warn({ err: error }, 'could not publish a provider status');
     });
-  }, PUBLISH_EVERY_MS);
+  }, deps.statusEveryMs ?? PUBLISH_EVERY_MS);
   return {
     close() {
       clearInterval(timer);

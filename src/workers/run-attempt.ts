@@ -12,6 +12,7 @@ import type { ClaimResult } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import { type AttemptSession, HandOverError, openSession } from './attempt-session.ts';
 import { endFailedAttempt, handOver } from './end-attempt.ts';
+import { mindBreaker, tellOfSuccess } from './mind-breaker.ts';
 import { destroySandbox } from './operations/destroy.ts';
 import { discardGuest } from './operations/discard.ts';
 import { inspectSandbox } from './operations/inspect.ts';
@@ -60,6 +61,7 @@ async function runClaimed(
   const session = openSession({ ...deps, timing: deps.timing.lease }, claimed.claim, claimedAtMs, signal);
   try {
     const superseded = await supersededByDestroy(session);
+    if (superseded === undefined) await mindBreaker(deps, session);
     const settlement = superseded ?? (await HANDLERS[operation.kind](session, deps));
     return await settle(deps, session, settlement);
   } catch (error) {
@@ -102,11 +104,13 @@ async function supersededByDestroy({ claim, guest }: AttemptSession): Promise<Se
 }
 
 async function settle(
-  { store, submitter, nowMs }: WorkerDeps,
+  deps: WorkerDeps,
   session: AttemptSession,
   settlement: Settlement,
 ): Promise<AttemptResult> {
+  const { store, submitter, nowMs } = deps;
   const next = await store.attempts.settle(session.current(), settlement, nowMs());
   if (next !== undefined) await submitter.advance(next);
+  if (settlement.operation.state === 'succeeded') await tellOfSuccess(deps, session.claim);
   return { result: 'succeeded', summary: settlement.sandbox?.state ?? settlement.operation.state };
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { LifecycleEvents, SandboxEventName } from '../../src/core/events.ts';
+import type { EmittedEventName, LifecycleEvents } from '../../src/core/events.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { createMetricsRoutes } from '../../src/dashboard/metrics/metrics-routes.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
@@ -38,7 +38,7 @@ function valueIn(text: string, series: string): number | undefined {
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
 }
 
-async function happen<N extends SandboxEventName>(name: N, event: LifecycleEvents[N]): Promise<void> {
+async function happen<N extends EmittedEventName>(name: N, event: LifecycleEvents[N]): Promise<void> {
   const transaction = bench.store.begin();
   emit(transaction, bench.store.keys, name, Date.now(), event);
   await transaction.commit();
@@ -156,7 +156,6 @@ test('queues, providers, capacity and the webhook are shown as they are', async 
     ...common,
     provider: 'pve-vm',
     healthy: false,
-    breaker: 'open',
     overCapacity: 'pve1 is full',
     capacity: {
       nodes: [
@@ -165,6 +164,11 @@ test('queues, providers, capacity and the webhook are shown as they are', async 
       storages: [{ node: 'pve1', storage: 'local "lvm"', totalMib: 10, usedMib: 4 }],
     },
   });
+  await bench.store.breakers.record(
+    common.failureDomain,
+    { result: 'failed', cause: 'quota', reason: 'unpaid', beganAtMs: Date.now() },
+    Date.now(),
+  );
   await bench.store.webhook.announce(Date.now() + 60_000);
   await bench.create();
 

@@ -51,6 +51,9 @@ export interface TestSystemOptions {
   readonly secretsKey?: string;
   readonly onStep?: SystemOptions['onStep'];
   readonly webhook?: SystemOptions['webhook'];
+  /** The clock of decisions. */
+  readonly nowMs?: () => number;
+  readonly concurrency?: SystemOptions['concurrency'];
 }
 
 export interface TestSystem {
@@ -84,7 +87,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     backends,
     routing: test.routing ?? { primary: 'pve-vm', fallbacks: ['morph'], byWorkload: {} },
     presets,
-    concurrency: { perWorker: 16, perProvider: 64 },
+    concurrency: test.concurrency ?? { perWorker: 16, perProvider: 64 },
     timing: {
       unknownHoldMs: 1_000,
       cloneTimeoutMs: 20_000,
@@ -99,6 +102,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     ...(test.secretsKey ? { secretsKey: test.secretsKey } : {}),
     ...(test.onStep ? { onStep: test.onStep } : {}),
     ...(test.webhook ? { webhook: test.webhook } : {}),
+    ...(test.nowMs ? { nowMs: test.nowMs } : {}),
   };
   const system = await startSystem({
     ...options,

@@ -1,4 +1,5 @@
 /** What the fleet page shows, as plain data: five answers and their age. */
+import type { BreakerState } from '../../core/breaker.ts';
 import type { CapacityReport } from '../../core/capacity-report.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
 import type { SandboxState } from '../../core/sandbox.ts';
@@ -68,7 +69,9 @@ export interface ProviderCard {
   readonly simulated: boolean;
   readonly healthy: boolean;
   readonly detail: string;
-  readonly breaker: 'closed' | 'open';
+  readonly breaker: BreakerState;
+  readonly breakerReason?: string;
+  readonly breakerRetryAtMs?: number;
   readonly overCapacity?: string;
   readonly publishedAtMs: number;
   readonly capacity?: CapacityReport;

@@ -166,6 +166,8 @@ async function readProvider({ queues }: FleetReaderDeps, status: ProviderStatus)
     healthy: status.healthy,
     detail: status.detail,
     breaker: status.breaker,
+    ...(status.breakerReason === undefined ? {} : { breakerReason: status.breakerReason }),
+    ...(status.breakerRetryAtMs === undefined ? {} : { breakerRetryAtMs: status.breakerRetryAtMs }),
     ...(status.overCapacity === undefined ? {} : { overCapacity: status.overCapacity }),
     publishedAtMs: status.publishedAtMs,
     ...(status.capacity === undefined ? {} : { capacity: status.capacity }),

@@ -66,11 +66,19 @@ function Provider({ provider, atMs }: { readonly provider: ProviderCard; readonl
         {name}
         {simulated && <span class="quiet"> simulated</span>}
         <span class={`state ${healthy ? 'good' : 'bad'}`}>{healthy ? 'well' : 'not well'}</span>
-        {breaker === 'open' && <span class="state bad">breaker open</span>}
+        {breaker !== 'closed' && <span class="state bad">breaker {breaker.replace('_', ' ')}</span>}
       </h3>
       <p class="quiet">
         {provider.detail}, <Ago ms={provider.publishedAtMs} atMs={atMs} />
       </p>
+      {breaker !== 'closed' && (
+        <p>
+          Starts go elsewhere: {provider.breakerReason}.{' '}
+          {provider.breakerRetryAtMs === undefined
+            ? 'A few are let through to see.'
+            : `Asked again at ${new Date(provider.breakerRetryAtMs).toISOString().slice(11, 19)} UTC.`}
+        </p>
+      )}
       {overCapacity && <p class="full">Nothing more fits: {overCapacity}</p>}
     </div>
   );

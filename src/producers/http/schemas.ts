@@ -124,7 +124,11 @@ export const providersSchema = z.object({
       simulated: z.boolean(),
       healthy: z.boolean(),
       detail: z.string(),
-      breaker: z.enum(['closed', 'open']),
+      breaker: z
+        .enum(['closed', 'half_open', 'open'])
+        .describe('Open: starts go elsewhere. Half open: a few are let through to see.'),
+      breakerReason: z.string().exactOptional().describe('The failure that opened it.'),
+      breakerRetryAtMs: unixMs.exactOptional().describe('While open: when the provider is asked next.'),
       overCapacity: z.string().exactOptional(),
       publishedAtMs: unixMs,
       ageMs: z.int().describe('How old this status is. Workers publish every 15 s.'),

@@ -1,0 +1,185 @@
+/**
+ * The breaker of a failure domain: whether starts are sent there, or to the next candidate that works.
+ *
+ * It opens on what users feel, and closes only on what they wanted: a usable sandbox. A create that was accepted
+ * proves nothing, for a provider may take every create and make none usable.
+ *
+ * `closed` counts failures in a row. `open` keeps starts away until `retryAtMs`; then one process at a time asks
+ * the provider (`probe`). An answer makes it `half_open`: a few starts are let through as trials, and the first
+ * of them to end decides. Each time it opens again it waits twice as long.
+ *
+ * A breaker turns starts elsewhere and forbids nothing: pauses, resumes and destroys always go where their guest
+ * is, and a start that has no other candidate goes too.
+ */
+import type { FailureKind } from './failure.ts';
+import type { NextStep } from './next-step.ts';
+import type { OperationKind } from './operation.ts';
+
+/** Why it opened: failures in a row, or a provider that wants to be paid first. */
+export type BreakerCause = 'failures' | 'quota';
+
+interface Opened {
+  readonly cause: BreakerCause;
+  /** The failure that opened it, for people. */
+  readonly reason: string;
+  readonly openedAtMs: number;
+  /** How often it opened since it was last closed. */
+  readonly openings: number;
+}
+
+export type Breaker =
+  | { readonly state: 'closed'; readonly failures: number }
+  | (Opened & {
+      readonly state: 'open';
+      /** When the provider is asked next. */
+      readonly retryAtMs: number;
+      /** Until then one process is asking. */
+      readonly probedUntilMs?: number;
+    })
+  | (Opened & {
+      readonly state: 'half_open';
+      /** When the trials that count began to be let through. */
+      readonly sinceMs: number;
+      readonly trials: number;
+    });
+
+export type BreakerState = Breaker['state'];
+
+export const CLOSED: Breaker = { state: 'closed', failures: 0 };
+
+/** What an attempt at a provider showed about it. */
+export type BreakerOutcome =
+  | { readonly result: 'usable' }
+  /** A pause or a resume was done: the provider works, whether or not it takes new guests. */
+  | { readonly result: 'completed' }
+  | {
+      readonly result: 'failed';
+      readonly cause: BreakerCause;
+      readonly reason: string;
+      /** When its attempt began: one that began before the trials says nothing about them. */
+      readonly beganAtMs: number;
+    };
+
+/** Fewer would let one bad clone close a host; with more, more users wait for their turn to fail. */
+export const FAILURES_TO_OPEN = 5;
+/** Trials at once: a second one keeps a guest that fails by itself from being the whole truth. */
+export const MAX_TRIALS = 2;
+/** A trial that says nothing for this long died with its worker: others are let through. */
+export const TRIAL_PATIENCE_MS = 60_000;
+/** A probe takes 5 s at most; whoever holds it for longer is dead. */
+export const PROBE_LEASE_MS = 10_000;
+/** A restart of Proxmox's daemons takes less. */
+const FIRST_WAIT_MS = 15_000;
+const LONGEST_WAIT_MS = 5 * 60_000;
+/** Nobody pays within seconds. */
+const FIRST_QUOTA_WAIT_MS = 60_000;
+const LONGEST_QUOTA_WAIT_MS = 15 * 60_000;
+
+export function afterOutcome(breaker: Breaker, outcome: BreakerOutcome, nowMs: number): Breaker {
+  if (outcome.result !== 'failed') {
+    // A resume needs no new guest, so it says nothing about being paid for one.
+    const proves = outcome.result === 'usable' || breaker.state === 'closed' || breaker.cause === 'failures';
+    return proves ? CLOSED : breaker;
+  }
+  const { cause, reason, beganAtMs } = outcome;
+  switch (breaker.state) {
+    case 'open':
+      return breaker;
+    case 'half_open':
+      return beganAtMs < breaker.sinceMs ? breaker : open(cause, reason, breaker.openings + 1, nowMs);
+    case 'closed': {
+      const failures = breaker.failures + 1;
+      const opens = cause === 'quota' || failures >= FAILURES_TO_OPEN;
+      return opens ? open(cause, reason, 1, nowMs) : { state: 'closed', failures };
+    }
+  }
+}
+
+/** The breaker as whoever is to probe leaves it; `undefined` when nobody is to probe now, or somebody does. */
+export function planProbe(breaker: Breaker, nowMs: number): Breaker | undefined {
+  if (breaker.state !== 'open' || nowMs < breaker.retryAtMs) return undefined;
+  if (breaker.probedUntilMs !== undefined && nowMs < breaker.probedUntilMs) return undefined;
+  return { ...breaker, probedUntilMs: nowMs + PROBE_LEASE_MS };
+}
+
+export function afterProbe(breaker: Breaker, answered: boolean, nowMs: number): Breaker {
+  if (breaker.state !== 'open') return breaker;
+  const { cause, reason, openedAtMs, openings } = breaker;
+  if (answered) return { state: 'half_open', cause, reason, openedAtMs, openings, sinceMs: nowMs, trials: 0 };
+  return { ...open(cause, reason, openings + 1, nowMs), openedAtMs };
+}
+
+/** Whether a start that could go elsewhere may be sent, and the breaker as it leaves it. */
+export function planTrial(
+  breaker: Breaker,
+  nowMs: number,
+): { readonly admitted: boolean; readonly breaker: Breaker } {
+  switch (breaker.state) {
+    case 'closed':
+      return { admitted: true, breaker };
+    case 'open':
+      return { admitted: false, breaker };
+    case 'half_open': {
+      if (breaker.trials < MAX_TRIALS) {
+        return { admitted: true, breaker: { ...breaker, trials: breaker.trials + 1 } };
+      }
+      const silent = nowMs - breaker.sinceMs >= TRIAL_PATIENCE_MS;
+      return silent
+        ? { admitted: true, breaker: { ...breaker, sinceMs: nowMs, trials: 1 } }
+        : { admitted: false, breaker };
+    }
+  }
+}
+
+function open(
+  cause: BreakerCause,
+  reason: string,
+  openings: number,
+  nowMs: number,
+): Breaker & { readonly state: 'open' } {
+  const [first, longest] =
+    cause === 'quota' ? [FIRST_QUOTA_WAIT_MS, LONGEST_QUOTA_WAIT_MS] : [FIRST_WAIT_MS, LONGEST_WAIT_MS];
+  // 2^10 is beyond both; a larger exponent would only grow out of bounds.
+  const waitMs = Math.min(longest, first * 2 ** Math.min(openings - 1, 10));
+  return { state: 'open', cause, reason, openings, openedAtMs: nowMs, retryAtMs: nowMs + waitMs };
+}
+
+/** Failures that users feel and that are the provider's. */
+const FELT: ReadonlySet<FailureKind> = new Set([
+  'unreachable',
+  'timed_out',
+  'provider_error',
+  'never_usable',
+  'guest_failed',
+]);
+
+export interface JudgedFailure {
+  readonly kind: OperationKind;
+  readonly failure: FailureKind;
+  /** What follows from it. */
+  readonly step: NextStep['step'];
+  /** The attempt had failed before and only looked for its guest: that failure was counted. */
+  readonly looksAgain: boolean;
+}
+
+/**
+ * What a failure says about its provider; nothing, when it is about contention, waiting, a full node, a wrong
+ * set-up or the caller's own request. A start counts once, as soon as it is held or given up on. A pause or resume
+ * counts when its tries are over: one guest that cannot be paused is no reason to send starts elsewhere.
+ */
+export function causeOf({ kind, failure, step, looksAgain }: JudgedFailure): BreakerCause | undefined {
+  const isOver = step === 'fall_back' || step === 'give_up';
+  switch (kind) {
+    case 'start': {
+      if (failure === 'quota_exceeded') return 'quota';
+      // A clone may take long and be fine; it counts when nobody waits for it any more.
+      if (failure === 'still_creating') return isOver ? 'failures' : undefined;
+      return FELT.has(failure) && step !== 'retry' && !looksAgain ? 'failures' : undefined;
+    }
+    case 'pause':
+    case 'resume':
+      return FELT.has(failure) && isOver ? 'failures' : undefined;
+    default:
+      return undefined;
+  }
+}

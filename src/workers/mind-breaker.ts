@@ -1,0 +1,127 @@
+/** Between an attempt and the breaker of its failure domain: what it tells, and what it is told. */
+
+import type { AlertKey } from '../core/alert.ts';
+import { causeOf } from '../core/breaker.ts';
+import { alertFor, CONFIGURATION_FAULTS, type FailureReport } from '../core/failure.ts';
+import type { NextStep } from '../core/next-step.ts';
+import type { Attempt, Operation } from '../core/operation.ts';
+import type { ProviderName } from '../core/provider-name.ts';
+import { ProviderError } from '../providers/provider-error.ts';
+import type { Claim } from '../store/claims.ts';
+import type { Store } from '../store/store.ts';
+import type { AttemptSession } from './attempt-session.ts';
+import type { WorkerDeps } from './worker-deps.ts';
+
+type BreakerDeps = Pick<WorkerDeps, 'store' | 'provider' | 'nowMs' | 'log'>;
+
+/**
+ * A start that was queued before the breaker opened goes where it works. It ends unsent, so nothing is left
+ * behind; with nowhere else to go it is sent all the same.
+ * @throws ProviderError `breaker_open`
+ */
+export async function mindBreaker(
+  { store, provider, nowMs }: BreakerDeps,
+  { claim, guest }: AttemptSession,
+): Promise<void> {
+  const { operation } = claim;
+  if (operation.kind !== 'start' || guest !== undefined) return;
+  const breaker = await store.breakers.read(provider.failureDomain);
+  if (breaker.state === 'closed') return;
+  const [next] = await remainingCandidates(store, operation);
+  if (next === undefined || !next.works) return;
+  if (await store.breakers.admit(provider.failureDomain, nowMs())) return;
+  throw new ProviderError({
+    kind: 'breaker_open',
+    effect: 'none',
+    message: `not sent: the breaker of ${provider.failureDomain} is open (${breaker.reason})`,
+    provider: provider.name,
+  });
+}
+
+export interface Candidate {
+  readonly provider: ProviderName;
+  /** Its breaker is closed. */
+  readonly works: boolean;
+}
+
+/** The candidates that were not tried yet: those that work first, and in the route's order otherwise. */
+export async function remainingCandidates(
+  store: Store,
+  { route, attempts }: Operation,
+): Promise<readonly Candidate[]> {
+  const tried = new Set(attempts.map(({ provider }: Attempt) => provider));
+  const left = route.candidates.filter((provider) => !tried.has(provider));
+  if (left.length === 0) return [];
+  const statuses = (await store.deployment.view())?.statuses ?? [];
+  const candidates = left.map((provider) => {
+    const status = statuses.find((candidate) => candidate.provider === provider);
+    return { provider, works: status === undefined || status.breaker === 'closed' };
+  });
+  return candidates.toSorted((a, b) => Number(b.works) - Number(a.works));
+}
+
+/** Called once an operation succeeded, when whoever waits for it has been told. */
+export async function tellOfSuccess(deps: BreakerDeps, { operation, sandbox }: Claim): Promise<void> {
+  const { kind } = operation;
+  if (kind !== 'start' && kind !== 'pause' && kind !== 'resume') return;
+  const { store, provider } = deps;
+  await withoutFailing(deps, async (nowMs) => {
+    const result = kind === 'start' ? 'usable' : 'completed';
+    const subject = faultSubject(provider.name, operation, sandbox?.request.preset);
+    const faults = Object.values(CONFIGURATION_FAULTS).map((name): AlertKey => ({ name, subject }));
+    await Promise.all([
+      store.breakers.record(provider.failureDomain, { result }, nowMs),
+      store.alerts.clearAll(faults, nowMs),
+    ]);
+  });
+}
+
+export async function tellOfFailure(
+  deps: BreakerDeps,
+  { operation, attempt, guest, sandbox }: Claim,
+  failure: FailureReport,
+  next: NextStep,
+): Promise<void> {
+  const { store, provider } = deps;
+  const { kind } = operation;
+  await withoutFailing(deps, async (nowMs) => {
+    const looksAgain = attempt.holdFor === 'guest' && attempt.holdSinceMs !== undefined;
+    const cause = causeOf({ kind, failure: failure.kind, step: next.step, looksAgain });
+    if (cause !== undefined) {
+      const reason = failure.message;
+      // One that sent nothing failed within this run, however long its job waited before.
+      const beganAtMs = guest?.sentAtMs ?? nowMs;
+      await store.breakers.record(
+        provider.failureDomain,
+        { result: 'failed', cause, reason, beganAtMs },
+        nowMs,
+      );
+    }
+    const alert = alertFor(failure.kind);
+    if (alert !== undefined) {
+      const subject = faultSubject(provider.name, operation, sandbox?.request.preset);
+      const { message, remediation } = failure;
+      await store.alerts.raise(
+        { name: alert, subject, message, ...(remediation ? { remediation } : {}) },
+        nowMs,
+      );
+    }
+  });
+}
+
+/** What has to work for the alert to clear: the same kind of operation, and for a start the same preset. */
+function faultSubject(provider: ProviderName, { kind }: Operation, preset = 'sources of its own'): string {
+  return kind === 'start' ? `${provider} start ${preset}` : `${provider} ${kind}`;
+}
+
+/** The operation has gone on or is about to: what it showed is worth nothing compared to that. */
+async function withoutFailing(
+  { log, nowMs, provider }: BreakerDeps,
+  tell: (nowMs: number) => Promise<void>,
+): Promise<void> {
+  try {
+    await tell(nowMs());
+  } catch (error) {
+    log.warn({ provider: provider.name, err: error }, 'could not tell the breaker');
+  }
+}

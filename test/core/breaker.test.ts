@@ -1,0 +1,252 @@
+import fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import {
+  afterOutcome,
+  afterProbe,
+  type Breaker,
+  type BreakerOutcome,
+  CLOSED,
+  causeOf,
+  FAILURES_TO_OPEN,
+  type JudgedFailure,
+  MAX_TRIALS,
+  PROBE_LEASE_MS,
+  planProbe,
+  planTrial,
+  TRIAL_PATIENCE_MS,
+} from '../../src/core/breaker.ts';
+import { FAILURE_KINDS } from '../../src/core/failure.ts';
+
+const NOW = 1_000_000;
+const failed = (change: Partial<BreakerOutcome & { result: 'failed' }> = {}): BreakerOutcome => ({
+  result: 'failed',
+  cause: 'failures',
+  reason: 'connection refused',
+  beganAtMs: NOW,
+  ...change,
+});
+const USABLE: BreakerOutcome = { result: 'usable' };
+const COMPLETED: BreakerOutcome = { result: 'completed' };
+
+const having = (breaker: Breaker, ...outcomes: readonly BreakerOutcome[]) =>
+  outcomes.reduce((state, outcome) => afterOutcome(state, outcome, NOW), breaker);
+const times = (count: number, outcome: BreakerOutcome) => Array.from({ length: count }, () => outcome);
+const opened = (cause: 'failures' | 'quota' = 'failures') =>
+  having(CLOSED, ...times(FAILURES_TO_OPEN, failed({ cause })));
+const halfOpen = (cause: 'failures' | 'quota' = 'failures') => afterProbe(opened(cause), true, NOW);
+
+describe('closed', () => {
+  test.each([
+    ['just under the threshold', times(FAILURES_TO_OPEN - 1, failed()), 'closed'],
+    ['exactly at it', times(FAILURES_TO_OPEN, failed()), 'open'],
+    [
+      'with a usable guest in between',
+      [...times(FAILURES_TO_OPEN - 1, failed()), USABLE, ...times(FAILURES_TO_OPEN - 1, failed())],
+      'closed',
+    ],
+    [
+      'with a completed pause in between',
+      [...times(FAILURES_TO_OPEN - 1, failed()), COMPLETED, failed()],
+      'closed',
+    ],
+    ['after a single refusal for want of payment', [failed({ cause: 'quota' })], 'open'],
+  ] as const)('%s it is %s', (_when, outcomes, state) => {
+    expect(having(CLOSED, ...outcomes).state).toBe(state);
+  });
+
+  it('keeps the failure that opened it, for people', () => {
+    expect(opened()).toMatchObject({ cause: 'failures', reason: 'connection refused', openedAtMs: NOW });
+  });
+});
+
+describe('open', () => {
+  it('does not wait longer for failures of starts that were under way', () => {
+    const breaker = opened();
+    expect(having(breaker, ...times(50, failed()))).toEqual(breaker);
+  });
+
+  it('closes when a guest became usable all the same', () => {
+    expect(having(opened(), USABLE)).toEqual(CLOSED);
+    expect(having(opened(), COMPLETED)).toEqual(CLOSED);
+  });
+
+  it('for want of payment it is closed by a new guest, and not by a resume', () => {
+    expect(having(opened('quota'), COMPLETED)).toEqual(opened('quota'));
+    expect(having(opened('quota'), USABLE)).toEqual(CLOSED);
+  });
+
+  it('is probed by one at a time, from its time on, and by another when that one died', () => {
+    const breaker = opened();
+    const retryAtMs = 'retryAtMs' in breaker ? breaker.retryAtMs : 0;
+    expect(planProbe(breaker, retryAtMs - 1)).toBeUndefined();
+    const probed = planProbe(breaker, retryAtMs);
+    if (probed === undefined) throw new Error('nobody was to probe');
+    expect(planProbe(probed, retryAtMs + PROBE_LEASE_MS - 1)).toBeUndefined();
+    expect(planProbe(probed, retryAtMs + PROBE_LEASE_MS)).toBeDefined();
+  });
+
+  it('waits twice as long after each probe without an answer, up to a bound', () => {
+    const waits = [];
+    let breaker = opened();
+    for (let probes = 0; probes < 8; probes += 1) {
+      if (breaker.state !== 'open') throw new Error('it closed');
+      waits.push((breaker.retryAtMs - NOW) / 1_000);
+      breaker = afterProbe(breaker, false, NOW);
+    }
+    expect(waits).toEqual([15, 30, 60, 120, 240, 300, 300, 300]);
+    expect(breaker).toMatchObject({ openedAtMs: NOW, openings: 9 });
+  });
+
+  it('admits no start that could go elsewhere', () => {
+    expect(planTrial(opened(), NOW).admitted).toBe(false);
+  });
+});
+
+describe('half open', () => {
+  it('lets a few trials through, and others once those have been silent for too long', () => {
+    let breaker = halfOpen();
+    for (let trials = 0; trials < MAX_TRIALS; trials += 1) {
+      const trial = planTrial(breaker, NOW);
+      expect(trial.admitted).toBe(true);
+      breaker = trial.breaker;
+    }
+    expect(planTrial(breaker, NOW + TRIAL_PATIENCE_MS - 1).admitted).toBe(false);
+    const later = planTrial(breaker, NOW + TRIAL_PATIENCE_MS);
+    expect(later.admitted).toBe(true);
+    expect(later.breaker).toMatchObject({ trials: 1 });
+  });
+
+  it('opens again at the first failure, and waits longer than before', () => {
+    expect(having(halfOpen(), failed())).toMatchObject({
+      state: 'open',
+      openings: 2,
+      retryAtMs: NOW + 30_000,
+    });
+  });
+
+  it('does not listen to a failure of an attempt that was sent before the trials', () => {
+    expect(having(halfOpen(), failed({ beganAtMs: NOW - 1 }))).toEqual(halfOpen());
+  });
+
+  it('closes with a usable guest', () => {
+    expect(having(halfOpen(), USABLE)).toEqual(CLOSED);
+    expect(having(halfOpen('quota'), COMPLETED)).toEqual(halfOpen('quota'));
+  });
+});
+
+describe('what counts', () => {
+  const judged = (change: Partial<JudgedFailure>): JudgedFailure => ({
+    kind: 'start',
+    failure: 'unreachable',
+    step: 'fall_back',
+    looksAgain: false,
+    ...change,
+  });
+
+  test.each([
+    ['a refused connection', {}, 'failures'],
+    ['a time-out as soon as it is held', { failure: 'timed_out', step: 'hold' }, 'failures'],
+    [
+      'the same attempt when it looked again',
+      { failure: 'unreachable', step: 'fall_back', looksAgain: true },
+      undefined,
+    ],
+    ['a guest that was never usable', { failure: 'never_usable' }, 'failures'],
+    ['a 5xx that is tried again', { failure: 'provider_error', step: 'retry' }, undefined],
+    ['a 5xx after its tries', { failure: 'provider_error', step: 'give_up' }, 'failures'],
+    ['a clone that takes long', { failure: 'still_creating', step: 'hold' }, undefined],
+    ['a clone that was waited for in vain', { failure: 'still_creating', looksAgain: true }, 'failures'],
+    ['a refusal for want of payment', { failure: 'quota_exceeded' }, 'quota'],
+    ['a pause that is tried again', { kind: 'pause', step: 'retry' }, undefined],
+    ['a pause after its tries', { kind: 'pause', step: 'give_up' }, 'failures'],
+    [
+      'a resume whose guest was never usable',
+      { kind: 'resume', failure: 'never_usable', step: 'give_up' },
+      'failures',
+    ],
+    ['a destroy, which goes on for a day', { kind: 'destroy', step: 'retry' }, undefined],
+    ['a discard', { kind: 'discard', step: 'give_up' }, undefined],
+  ] as const satisfies readonly (readonly [string, Partial<JudgedFailure>, unknown])[])(
+    '%s',
+    (_what, change, cause) => {
+      expect(causeOf(judged(change))).toBe(cause);
+    },
+  );
+
+  test.each([
+    'contention',
+    'waiting',
+    'over_capacity',
+    'rate_limited',
+    'unauthorized',
+    'source_missing',
+    'invalid_request',
+    'foreign_guest',
+    'interrupted',
+    'breaker_open',
+  ] as const)('%s never counts', (failure) => {
+    for (const kind of ['start', 'pause', 'resume'] as const) {
+      expect(causeOf(judged({ kind, failure, step: 'give_up' }))).toBeUndefined();
+    }
+  });
+});
+
+describe('whatever happens', () => {
+  type Happening =
+    | { readonly what: 'outcome'; readonly outcome: BreakerOutcome }
+    | { readonly what: 'probe'; readonly answered: boolean }
+    | { readonly what: 'trial' };
+  const outcome: fc.Arbitrary<BreakerOutcome> = fc.oneof(
+    fc.constant(USABLE),
+    fc.constant(COMPLETED),
+    fc.record({
+      result: fc.constant('failed' as const),
+      cause: fc.constantFrom('failures' as const, 'quota' as const),
+      reason: fc.constant('refused'),
+      beganAtMs: fc.integer({ min: 0, max: 2_000_000 }),
+    }),
+  );
+  const happening: fc.Arbitrary<Happening> = fc.oneof(
+    fc.record({ what: fc.constant('outcome' as const), outcome }),
+    fc.record({ what: fc.constant('probe' as const), answered: fc.boolean() }),
+    fc.record({ what: fc.constant('trial' as const) }),
+  );
+  const story = fc.array(fc.record({ happening, passedMs: fc.integer({ min: 0, max: 30_000 }) }), {
+    maxLength: 60,
+  });
+
+  it('it opens only by a failure, closes only by a success, and a success always ends a row of failures', () => {
+    fc.assert(
+      fc.property(story, (steps) => {
+        let breaker: Breaker = CLOSED;
+        let now = 0;
+        for (const { happening: next, passedMs } of steps) {
+          now += passedMs;
+          const before: Breaker = breaker;
+          if (next.what === 'outcome') breaker = afterOutcome(breaker, next.outcome, now);
+          else if (next.what === 'trial') breaker = planTrial(breaker, now).breaker;
+          else if (planProbe(breaker, now)) breaker = afterProbe(breaker, next.answered, now);
+          const result = next.what === 'outcome' ? next.outcome.result : undefined;
+          if (before.state !== 'closed' && breaker.state === 'closed') expect(result).not.toBe('failed');
+          if (before.state !== 'closed' && breaker.state === 'closed') expect(result).toBeDefined();
+          if (before.state === 'closed' && breaker.state === 'open') expect(result).toBe('failed');
+          if (result === 'usable') expect(breaker).toEqual(CLOSED);
+          if (breaker.state === 'half_open') expect(breaker.trials).toBeLessThanOrEqual(MAX_TRIALS);
+          if (breaker.state === 'closed') expect(breaker.failures).toBeLessThan(FAILURES_TO_OPEN);
+          // Nobody waits for ever: the time at which it is asked again is always near.
+          if (breaker.state === 'open') expect(breaker.retryAtMs - now).toBeLessThanOrEqual(15 * 60_000);
+        }
+      }),
+    );
+  });
+
+  it('every failure kind is judged, whatever follows from it', () => {
+    for (const failure of FAILURE_KINDS) {
+      for (const step of ['hold', 'retry', 'fall_back', 'give_up'] as const) {
+        const cause = causeOf({ kind: 'start', failure, step, looksAgain: false });
+        expect([undefined, 'failures', 'quota']).toContain(cause);
+        expect(causeOf({ kind: 'inspect', failure, step, looksAgain: false })).toBeUndefined();
+      }
+    }
+  });
+});
