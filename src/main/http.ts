@@ -46,7 +46,11 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
     { store, log, nowMs: Date.now, loginPage: createLoginPage(frame) },
     { ...config.http, openWithoutTokens, boardPath: BOARD_PATH },
   );
-  const shown = new Map([...queues.byProvider].filter(([name]) => config.enabledProviders.includes(name)));
+  // A process that only submits knows no provider itself: the board then shows every queue.
+  const { enabledProviders: enabled } = config;
+  const shown = new Map(
+    [...queues.byProvider].filter(([name]) => enabled.length === 0 || enabled.includes(name)),
+  );
 
   const app = new Hono<AccessEnv>();
   app.route('/', createHealth(store));

@@ -1,43 +1,107 @@
-/** `cmux-lifecycle serve`: workers, sweeps and pages in one process, from the environment. */
+/** `cmux-lifecycle serve`: workers, sweeps and pages, in one process or in several, from the environment. */
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { type Config, loadConfig } from '../platform/config.ts';
+import { type Config, loadConfig, type ServeRole } from '../platform/config.ts';
 import { ConfigError } from '../platform/config-error.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { type Backends, realBackends } from './backends.ts';
-import { describeAccess, startHttp } from './http.ts';
+import type { Variables } from './connection.ts';
+import { startHealthPort } from './health-port.ts';
+import { describeAccess, type Http, startHttp } from './http.ts';
 import { startLocalParts } from './local.ts';
-import { type SystemOptions, startSystem } from './system.ts';
+import type { Output } from './output.ts';
+import { type System, type SystemOptions, startSystem } from './system.ts';
 
-export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
-  const config = loadConfig(environment);
+export interface ServeOptions {
+  readonly role: ServeRole;
+  readonly output: Pick<Output, 'showLine'>;
+}
+
+/**
+ * Runs until SIGINT or SIGTERM. `api` answers over HTTP and only submits; `workers` carry out attempts and sweeps;
+ * `all` does both. Any number of processes of any role may share one Redis.
+ */
+export async function serve(environment: Variables, { role, output }: ServeOptions): Promise<void> {
+  const config = loadConfig(environment, role);
   const log = createLogger(config.logLevel);
   for (const warning of config.warnings) log.warn(warning);
   const stopRequested = untilStopSignal();
 
-  const surroundings = await prepareSurroundings(config);
+  const surroundings = await prepareSurroundings(config, role);
   try {
-    const system = await startSystem({ ...systemOptions(config, log), ...surroundings });
+    const system = await startSystem({
+      ...systemOptions(config, log),
+      ...surroundings,
+      roles: role === 'api' ? [] : ['workers', 'sweeps'],
+    });
     try {
-      const server = await startHttp(system, config, log);
-      console.log(`cmux-lifecycle serves deployment "${config.deployment}"`);
-      console.log(`  fleet     ${server.url}`);
-      console.log(`  board     ${server.url}/queues`);
-      console.log(`  api       ${server.url}/v1  (${server.url}/openapi.json)`);
-      for (const line of describeAccess(server, config)) console.log(`  ${line}`);
-      for (const line of describeBackends(surroundings.backends)) console.log(`  ${line}`);
-      if (config.mode === 'local')
-        console.log(`  producer  REDIS_URL=${surroundings.redis.url} DEPLOYMENT=${config.deployment}`);
-      console.log('Stop with Ctrl-C.');
+      const front = await startFront(system, config, role, log);
+      output.showLine(factsOf(config, role, front), () =>
+        describeServing(config, role, front, surroundings).join('\n'),
+      );
       await stopRequested;
       log.info('draining');
-      await server.close();
+      await front.close();
     } finally {
       await system.close();
     }
   } finally {
     await surroundings.close();
   }
+}
+
+/** What this process answers over HTTP: everything, a few measures, or nothing. */
+interface Front {
+  readonly http?: Http;
+  readonly healthUrl?: string;
+  close(): Promise<void>;
+}
+
+async function startFront(system: System, config: Config, role: ServeRole, log: Logger): Promise<Front> {
+  if (role !== 'workers') {
+    const http = await startHttp(system, config, log);
+    return { http, close: http.close };
+  }
+  if (config.healthPort === undefined) return { close: () => Promise.resolve() };
+  const port = await startHealthPort(system, { host: config.http.host, port: config.healthPort }, log);
+  return { healthUrl: port.url, close: port.close };
+}
+
+function factsOf({ deployment, mode }: Config, role: ServeRole, { http, healthUrl }: Front) {
+  return {
+    deployment,
+    role,
+    mode,
+    ...(http && { url: http.url }),
+    ...(http?.loginLink === undefined ? {} : { loginLink: http.loginLink }),
+    ...(healthUrl === undefined ? {} : { healthUrl }),
+  };
+}
+
+function describeServing(
+  config: Config,
+  role: ServeRole,
+  { http, healthUrl }: Front,
+  { backends, redis }: Surroundings,
+): readonly string[] {
+  const what = role === 'all' ? '' : ` as ${role}`;
+  return [
+    `cmux-lifecycle serves deployment "${config.deployment}"${what}`,
+    ...(http
+      ? [
+          `  fleet     ${http.url}`,
+          `  board     ${http.url}/queues`,
+          `  api       ${http.url}/v1  (${http.url}/openapi.json)`,
+          ...describeAccess(http, config).map((line) => `  ${line}`),
+        ]
+      : []),
+    ...(healthUrl === undefined ? [] : [`  health    ${healthUrl}/readyz`]),
+    ...(role === 'api' ? [] : describeBackends(backends).map((line) => `  ${line}`)),
+    ...(config.mode === 'local'
+      ? [`  producer  REDIS_URL=${redis.url} DEPLOYMENT=${config.deployment}`]
+      : []),
+    'Stop with Ctrl-C.',
+  ];
 }
 
 /** What every way of starting takes from the configuration as it is. */
@@ -70,7 +134,7 @@ interface Surroundings {
   close(): Promise<void>;
 }
 
-async function prepareSurroundings(config: Config): Promise<Surroundings> {
+async function prepareSurroundings(config: Config, role: ServeRole): Promise<Surroundings> {
   if (config.mode === 'local') {
     const local = await startLocalParts(config, join(config.dataDir, 'serve'), { fresh: false });
     // Our own server was started with an append-only file.
@@ -80,6 +144,8 @@ async function prepareSurroundings(config: Config): Promise<Surroundings> {
       close: local.close,
     };
   }
+  const close = () => Promise.resolve();
+  if (role === 'api') return { redis: config.redis, backends: {}, close };
   if (config.enabledProviders.length === 0) {
     throw new ConfigError([
       {
@@ -89,7 +155,7 @@ async function prepareSurroundings(config: Config): Promise<Surroundings> {
       },
     ]);
   }
-  return { redis: config.redis, backends: realBackends(config), close: () => Promise.resolve() };
+  return { redis: config.redis, backends: realBackends(config), close };
 }
 
 function describeBackends({ pve, morph }: Backends): readonly string[] {

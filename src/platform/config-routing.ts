@@ -23,6 +23,8 @@ export interface RoutingInput {
   readonly env: Environment;
   readonly preference: ProxmoxPreference;
   readonly local: boolean;
+  /** Takes the routing that the workers publish, and never reads its own. */
+  readonly submitsOnly: boolean;
   /** The providers this process has credentials for; none in a process that only submits. */
   readonly enabled: readonly ProviderName[];
 }
@@ -71,6 +73,7 @@ function readPrimary(input: RoutingInput, problems: Problems): ProviderName | un
   const order: readonly ProviderName[] = local ? [...proxmox, 'morph'] : ['morph', ...proxmox];
   const first = order.find((provider) => enabled.includes(provider));
   const toldAlready = problems.has('SANDBOX_PRIMARY_PROVIDER') || problems.has('SANDBOX_PROVIDER');
+  if (first === undefined && input.submitsOnly) return 'morph';
   if (first === undefined && !toldAlready) {
     const problem = 'no provider is enabled and none is named';
     problems.add('SANDBOX_PRIMARY_PROVIDER', problem, 'name pve-vm, pve-lxc or morph');

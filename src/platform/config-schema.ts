@@ -73,6 +73,7 @@ export const environmentSchema = z.object({
 
   HOST: read.matching(/^[\w.:-]+$/, 'this is no host name or address').default('127.0.0.1'),
   PORT: read.wholeNumber(0, 65_535).default(8787),
+  HEALTH_PORT: read.wholeNumber(0, 65_535).optional(),
   PUBLIC_URL: read.apiUrl.optional(),
   TRUST_PROXY: read.flag.default(false),
   LOG_LEVEL: read.oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -143,6 +144,7 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
     'give the secret that LIFECYCLE_WEBHOOK_SECRET replaces, or leave it out',
   HOST: 'use 127.0.0.1, or 0.0.0.0 to be reached from elsewhere',
   PORT: 'use a free port, such as 8787',
+  HEALTH_PORT: 'use a free port, such as 8788, or leave it out',
   PUBLIC_URL: 'give the address that people open, such as https://lifecycle.example.com',
   TRUST_PROXY: TRUE_OR_FALSE,
   LOG_LEVEL: 'use info',

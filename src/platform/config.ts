@@ -44,6 +44,8 @@ interface CommonConfig {
   /** Seals the secrets of single sandboxes; hex. Secret. */
   readonly secretsKey?: string;
   readonly http: HttpConfig;
+  /** Where a process of the role `workers` answers /healthz, /readyz and /metrics; absent: nowhere. */
+  readonly healthPort?: number;
   readonly logLevel: Environment['LOG_LEVEL'];
   readonly dataDir: string;
   readonly sweepTimeZone: string;
@@ -82,22 +84,27 @@ export type Config = LocalConfig | ServiceConfig;
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
+/** What one process does of it all. Only `all` can run by itself, in local mode. */
+export const SERVE_ROLES = ['all', 'api', 'workers'] as const;
+export type ServeRole = (typeof SERVE_ROLES)[number];
+
 /**
- * Reads the whole environment, and the files it names.
+ * Reads the whole environment, and the files it names. For the role `api` no provider has to be configured: it only
+ * submits, by the routing and the presets that the workers publish, and can do without their credentials.
  * @throws ConfigError that lists every problem at once.
  */
-export function loadConfig(variables: Variables): Config {
+export function loadConfig(variables: Variables, role: ServeRole = 'all'): Config {
   const problems = createProblems();
   const given = (setting: Setting) => rawValue(variables, setting) !== undefined;
   const env = readVariables(variables, problems);
-  const local = ![...CREDENTIALS, 'REDIS_URL' as const].some(given);
+  const local = role === 'all' && ![...CREDENTIALS, 'REDIS_URL' as const].some(given);
 
   for (const typo of findTypos(Object.keys(variables))) problems.addOther(typo);
-  checkService(given, local, problems);
+  checkService(given, { local, role }, problems);
   checkTiming(env, problems);
   const preference = readProxmoxPreference(env, problems);
   const enabled = enabledProviders(env, preference, given, local);
-  const routing = readRouting({ env, preference, local, enabled }, problems);
+  const routing = readRouting({ env, preference, local, enabled, submitsOnly: role === 'api' }, problems);
   const pve = readPve(env, given, problems);
   const morph = readMorph(env);
   const presets = readPresets(env, local, problems);
@@ -111,7 +118,10 @@ export function loadConfig(variables: Variables): Config {
     routing,
     presets,
     enabledProviders: enabled,
-    warnings: [...(local ? [] : warningsFor(env, presets)), ...missingSources(presets, routing)],
+    warnings:
+      role === 'api'
+        ? []
+        : [...(local ? [] : warningsFor(env, presets)), ...missingSources(presets, routing)],
   };
   if (local) return { ...common, mode: 'local' };
   return {
@@ -160,10 +170,17 @@ function rawValue(variables: Variables, setting: Setting): string | undefined {
   return value === '' && setting !== 'SANDBOX_FALLBACK_PROVIDERS' ? undefined : value;
 }
 
-function checkService(given: (setting: Setting) => boolean, local: boolean, problems: Problems): void {
+function checkService(
+  given: (setting: Setting) => boolean,
+  { local, role }: { readonly local: boolean; readonly role: ServeRole },
+  problems: Problems,
+): void {
   if (local) return;
-  if (!given('REDIS_URL')) {
-    const credential = CREDENTIALS.find(given);
+  const credential = CREDENTIALS.find(given);
+  if (!given('REDIS_URL') && credential === undefined) {
+    const problem = `it is missing; the role ${role} shares a Redis with the other processes`;
+    problems.add('REDIS_URL', problem, 'give that Redis, or leave the role out to try everything locally');
+  } else if (!given('REDIS_URL')) {
     const problem = `it is missing, and with ${credential} real machines are managed, which must not be forgotten`;
     problems.add(
       'REDIS_URL',
@@ -199,6 +216,7 @@ function commonConfig(env: Environment) {
       trustProxy: env.TRUST_PROXY,
       ...(env.PUBLIC_URL === undefined ? {} : { publicUrl: env.PUBLIC_URL }),
     },
+    ...(env.HEALTH_PORT === undefined ? {} : { healthPort: env.HEALTH_PORT }),
     logLevel: env.LOG_LEVEL,
     dataDir: env.DATA_DIR,
     sweepTimeZone: env.SWEEP_TIME_ZONE,
