@@ -9,13 +9,22 @@ export interface PendingOperation {
   readonly kind: OperationKind;
   readonly state: OperationState;
   readonly options: OperationOptions;
+  /** Decided in the background, and no caller has joined it. */
+  readonly pinned?: boolean;
 }
 
 export interface AdmissionInput {
   readonly state: SandboxState;
   /** Unsettled operations of the sandbox in the order they run; only the first can have begun. */
   readonly pending: readonly PendingOperation[];
-  readonly request: { readonly kind: OperationKind; readonly options: OperationOptions };
+  readonly request: AdmissionRequest;
+}
+
+export interface AdmissionRequest {
+  readonly kind: OperationKind;
+  readonly options: OperationOptions;
+  /** A background decision, which gives way to callers. */
+  readonly pinned?: boolean;
 }
 
 export type Admission =
@@ -31,10 +40,15 @@ export type Admission =
 
 /**
  * One operation at a time per sandbox: equal requests join, a resume supersedes a pause that has not begun,
- * a destroy supersedes everything that has not begun, the rest waits in line.
+ * a destroy supersedes everything that has not begun, the rest waits in line. What was decided in the background
+ * gives way: it is refused while a caller's operation waits, and a caller supersedes it until it has begun.
  */
 export function admit({ state, pending, request }: AdmissionInput): Admission {
-  const destroying = pending.find((operation) => operation.kind === 'destroy');
+  if (request.pinned && pending.some(({ kind, pinned }) => kind !== 'inspect' && pinned !== true)) {
+    return refuse('wrong_state', 'an operation that somebody asked for is under way');
+  }
+  const givesWay = request.kind === 'inspect' || request.pinned ? [] : pinnedNotBegun(pending, request);
+  const destroying = pending.find(({ id, kind }) => kind === 'destroy' && !givesWay.includes(id));
   if (request.kind === 'destroy') {
     if (destroying) return { verdict: 'join', operationId: destroying.id, supersede: [] };
     if (isEnded(state)) return { verdict: 'already_done' };
@@ -43,7 +57,8 @@ export function admit({ state, pending, request }: AdmissionInput): Admission {
   if (isEnded(state)) return refuse('wrong_state', `the sandbox is ${state}`);
   if (destroying) return refuse('wrong_state', 'the sandbox is being destroyed');
 
-  const supersede = request.kind === 'resume' ? notBegun(pending, 'pause') : [];
+  const resumed = request.kind === 'resume' ? notBegun(pending, 'pause') : [];
+  const supersede = [...new Set([...givesWay, ...resumed])];
   const left = pending.filter((operation) => !supersede.includes(operation.id));
   const last = left.at(-1);
   if (last && isEqualRequest(last, request)) return { verdict: 'join', operationId: last.id, supersede };
@@ -59,10 +74,15 @@ function notBegun(pending: readonly PendingOperation[], kind?: OperationKind): r
     .map((operation) => operation.id);
 }
 
-function isEqualRequest(
-  pending: PendingOperation,
-  request: { readonly kind: OperationKind; readonly options: OperationOptions },
-): boolean {
+/** Those that a caller's request sets aside; an equal one is joined instead. */
+function pinnedNotBegun(pending: readonly PendingOperation[], request: AdmissionRequest): readonly string[] {
+  return pending
+    .filter((operation) => operation.pinned && operation.state === 'queued')
+    .filter((operation) => !isEqualRequest(operation, request))
+    .map(({ id }) => id);
+}
+
+function isEqualRequest(pending: PendingOperation, request: AdmissionRequest): boolean {
   return pending.kind === request.kind && canonicalJson(pending.options) === canonicalJson(request.options);
 }
 

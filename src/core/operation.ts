@@ -1,5 +1,6 @@
 import type { FailureReport } from './failure.ts';
 import type { ProviderName } from './provider-name.ts';
+import type { SandboxState } from './sandbox-state.ts';
 
 export const OPERATION_KINDS = ['start', 'pause', 'resume', 'destroy', 'inspect', 'discard'] as const;
 
@@ -82,6 +83,15 @@ export type OperationErrorCode =
   | 'deadline_exceeded'
   | 'superseded';
 
+/**
+ * What a background decision rests on. It stands only while nobody did anything since: no activity, and the
+ * sandbox still in that state. Checked before anything is sent; a caller who joins takes the pin away.
+ */
+export interface Pin {
+  readonly activitySequence: number;
+  readonly state: SandboxState;
+}
+
 export interface Operation {
   readonly id: string;
   readonly kind: OperationKind;
@@ -103,6 +113,12 @@ export interface Operation {
   readonly memoryKept?: boolean;
   /** For a resume: an attempt of it booted the guest from its disk, so memory cannot have been kept. */
   readonly coldBooted?: boolean;
+  /** There only on what a sweep decided and no caller joined. */
+  readonly pin?: Pin;
+  /** Why the pin did not hold. */
+  readonly pinBroken?: string;
+  /** For a pinned one: when its first request to the provider was let go. From then on it is carried through. */
+  readonly sentAtMs?: number;
 }
 
 export function isSettled(state: OperationState): boolean {

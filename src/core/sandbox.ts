@@ -1,28 +1,10 @@
 import type { Endpoint } from './guest.ts';
 import type { OperationKind } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
+import type { SandboxState } from './sandbox-state.ts';
 import type { StartRequest } from './start-request.ts';
 
-export const SANDBOX_STATES = [
-  'requested',
-  'starting',
-  'running',
-  'pausing',
-  'paused',
-  'resuming',
-  'destroying',
-  'destroyed',
-  'failed',
-  'lost',
-  'stuck',
-] as const;
-
-/**
- * `requested → starting → running → pausing → paused → resuming → running`, `destroying → destroyed`.
- * `failed`: its start gave up. `lost`: proved absent at the provider. `stuck`: only a person at the
- * provider can free it; it stays in the inventory.
- */
-export type SandboxState = (typeof SANDBOX_STATES)[number];
+export { SANDBOX_STATES, type SandboxState } from './sandbox-state.ts';
 
 /** Where its guest is and how to reach it; there only once a guest was usable. */
 export interface SandboxPlacement {

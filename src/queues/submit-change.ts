@@ -1,6 +1,6 @@
 import { type Admission, admit } from '../core/admission.ts';
 import { LifecycleError } from '../core/lifecycle-error.ts';
-import type { Operation, OperationKind, OperationOptions } from '../core/operation.ts';
+import type { Operation, OperationKind, OperationOptions, Pin } from '../core/operation.ts';
 import { isEnded, type Sandbox } from '../core/sandbox.ts';
 import { createSortableId } from '../platform/ids.ts';
 import type { IdempotencyKey } from '../store/idempotency.ts';
@@ -14,7 +14,7 @@ import type { SubmitterDeps } from './submitter-deps.ts';
 /** Each loss of this race means that somebody else's change was written, so a few tries always suffice. */
 const MAX_CONFLICTS = 20;
 /** Long enough for a big memory image on a slow disk, with retries. */
-const CHANGE_DEADLINE_MS = 15 * 60_000;
+export const CHANGE_DEADLINE_MS = 15 * 60_000;
 /** Somebody waits for the answer of a question; later it is out of date. */
 const INSPECT_DEADLINE_MS = 30_000;
 /** A destroy gives up last: what it leaves behind costs money. */
@@ -34,6 +34,8 @@ export interface Change {
   /** Ours or the provider's. */
   readonly anyId: string;
   readonly options: OperationOptions;
+  /** A background decision: see `Submitter.changePinned`. */
+  readonly pin?: Pin & { readonly version: number };
 }
 
 export async function submitChange(
@@ -60,7 +62,13 @@ async function decideChange(
   const { kind } = change;
   for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts += 1) {
     const { sandbox, pending } = await findSandboxWithLine(store, change.anyId, expectTeamId);
-    const admission = admit({ state: sandbox.state, pending, request: change });
+    const { pin } = change;
+    if (pin && pin.version !== sandbox.version) throw noLongerStands(sandbox.id);
+    const admission = admit({
+      state: sandbox.state,
+      pending: pending.map((operation) => ({ ...operation, pinned: operation.pin !== undefined })),
+      request: { ...change, pinned: pin !== undefined },
+    });
     if (admission.verdict === 'refuse') {
       throw new LifecycleError({
         code: admission.code,
@@ -79,6 +87,7 @@ async function decideChange(
       requestedBy,
       createdAtMs: now,
       deadlineAtMs: now + DEADLINE_MS[kind],
+      ...(pin ? { pin: { activitySequence: pin.activitySequence, state: pin.state } } : {}),
     };
     const outcome = await writeChange(deps, { sandbox, pending, admission, operation, key });
     if (outcome) return outcome;
@@ -87,6 +96,15 @@ async function decideChange(
     code: 'store_unavailable',
     message: `the record of ${change.anyId} kept changing`,
     retryable: true,
+  });
+}
+
+function noLongerStands(sandboxId: string): LifecycleError {
+  return new LifecycleError({
+    code: 'superseded',
+    message: `${sandboxId} has changed since that was decided`,
+    retryable: true,
+    sandboxId,
   });
 }
 

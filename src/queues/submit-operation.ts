@@ -2,6 +2,7 @@
  * How an operation comes to be: decide (pure), write (one transaction), then add the job of its first
  * attempt. A crash between the last two leaves an operation that is due, and rescue adds the job.
  */
+import { isLifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, OperationOptions } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { Sandbox } from '../core/sandbox.ts';
@@ -38,6 +39,19 @@ export interface Submitter {
     options?: SubmitOptions,
   ): Promise<Operation>;
   /**
+   * A background decision about a sandbox as it was read, with the activity sequence that was read before it. It
+   * gives way to every caller, and settles `superseded` without a call to the provider when anybody did anything
+   * before its first request is let go. A pause during which somebody did resumes the sandbox as it settles.
+   * `undefined`: it does not stand any more already; look at the sandbox again.
+   */
+  changePinned(
+    kind: 'pause' | 'destroy',
+    sandbox: Pick<Sandbox, 'id' | 'version' | 'state'>,
+    activitySequence: number,
+    operationOptions: OperationOptions,
+    requestedBy: string,
+  ): Promise<Operation | undefined>;
+  /**
    * Changes what needs no provider, at once: time to live, protection.
    * @throws `LifecycleError`: `not_found`, `wrong_state`, `idempotency_key_reused`.
    */
@@ -55,12 +69,25 @@ export function createSubmitter(deps: SubmitterDeps): Submitter {
     start: (request, options = {}) => submitStart(deps, request, options),
     change: (kind, anyId, operationOptions, options = {}) =>
       submitChange(deps, { kind, anyId, options: operationOptions }, options),
+    changePinned: (kind, sandbox, activitySequence, operationOptions, requestedBy) => {
+      const pin = { version: sandbox.version, state: sandbox.state, activitySequence };
+      const change = { kind, anyId: sandbox.id, options: operationOptions, pin };
+      return submitChange(deps, change, { requestedBy }).catch(whenItStandsNoMore);
+    },
     adjust: (anyId, adjustment, options = {}) => adjustSandbox(deps, anyId, adjustment, options),
     discard: (guestId) => submitDiscard(deps, guestId),
     advance: (operationId) => advance(deps, operationId),
     queueCounts: (provider) => deps.queues.counts(provider),
   };
 }
+
+/** Somebody came first; that is no failure of whoever decided. */
+function whenItStandsNoMore(error: unknown): undefined {
+  if (isLifecycleError(error) && STANDS_NO_MORE.has(error.code)) return undefined;
+  throw error;
+}
+
+const STANDS_NO_MORE: ReadonlySet<string> = new Set(['superseded', 'wrong_state', 'not_found']);
 
 async function submitDiscard(deps: SubmitterDeps, guestId: string): Promise<Operation | undefined> {
   const { store, nowMs } = deps;

@@ -1,5 +1,6 @@
 /** Changes of a sandbox that need no provider: its time to live and its protection. */
 import type { Sandbox } from '../core/sandbox.ts';
+import { noteActivity } from './activity-writes.ts';
 import { emit } from './events.ts';
 import { beginWithKey, type IdempotencyKey, type KnownKey, parseKnownKey } from './idempotency.ts';
 import type { Keys } from './keys.ts';
@@ -49,6 +50,7 @@ export function createAdjusting(begin: BeginTransaction, keys: Keys): Adjusting 
       const change = Object.entries(adjustment)
         .map(([field, value]) => `${field}=${value}`)
         .join(', ');
+      noteActivity(transaction, keys, sandbox.id, `${Object.keys(adjustment).join(', ')} by ${by}`, nowMs);
       emit(transaction, keys, 'sandbox.adjusted', nowMs, { sandboxId: sandbox.id, by, change });
       const result = await transaction.commit();
       if (result.ok) return { result: 'written' };

@@ -118,8 +118,29 @@ export async function settle(
   settlement: Settlement,
   nowMs: number,
 ): Promise<string | undefined> {
+  const transaction = addSettlement(claim.begin(), keys, claim, settlement, nowMs);
+  return nextInLine(await claim.commit(addNextInLine(transaction, keys, claim)));
+}
+
+/** The last command of a settling transaction, after whatever else it puts into the line. */
+export function addNextInLine(transaction: Transaction, keys: Keys, { operation }: Claim): Transaction {
+  return transaction.command('LINDEX', keys.pending(subjectKeyOf(keys, operation)), 0);
+}
+
+export function nextInLine(replies: readonly unknown[]): string | undefined {
+  const next = replies.at(-1);
+  return typeof next === 'string' ? next : undefined;
+}
+
+/** Everything that settling means, but for finding out who is next. */
+export function addSettlement(
+  transaction: Transaction,
+  keys: Keys,
+  claim: Claim,
+  settlement: Settlement,
+  nowMs: number,
+): Transaction {
   const { operation } = claim;
-  const transaction = claim.begin();
   const operationKey = keys.operation(operation.id);
   const { state, failure, memoryKept } = settlement.operation;
   transaction
@@ -144,14 +165,10 @@ export async function settle(
   applyFate(transaction, keys, claim, settlement.guestFate, settlement.sandbox?.cause ?? state, nowMs);
   emitEnding(transaction, keys, claim, settlement, nowMs);
   release(transaction, keys, claim, undefined);
-  const pending = keys.pending(subjectKeyOf(keys, operation));
-  transaction
+  return transaction
     .command('ZREM', keys.operationsDue, operation.id)
     .command('PUBLISH', keys.settlements, operation.id)
-    .command('LREM', pending, 1, operation.id)
-    .command('LINDEX', pending, 0);
-  const next = (await claim.commit(transaction)).at(-1);
-  return typeof next === 'string' ? next : undefined;
+    .command('LREM', keys.pending(subjectKeyOf(keys, operation)), 1, operation.id);
 }
 
 function emitEnding(

@@ -4,11 +4,13 @@
  */
 import type { Guest, GuestIntent, GuestRef } from '../core/guest.ts';
 import type { HoldReason } from '../core/operation.ts';
-import { type NextAttempt, openNextAttempt, type Settlement, settle } from './attempt-endings.ts';
+import { type NextAttempt, openNextAttempt } from './attempt-endings.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
 import { keepMemory } from './capacity-book.ts';
 import type { Claim } from './claims.ts';
 import type { Keys } from './keys.ts';
+import { createPins, type Pins } from './pins.ts';
+import type { Reading } from './reading.ts';
 import { SCHEMA_VERSION } from './records.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
 
@@ -32,18 +34,20 @@ export interface AttemptWrites {
   /** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number. */
   openNextAttempt(claim: Claim, next: NextAttempt, nowMs: number): Promise<number>;
   /** Settles the operation and releases the claim. Returns the operation that is now first in line, if any. */
-  settle(claim: Claim, settlement: Settlement, nowMs: number): Promise<string | undefined>;
+  settle: Pins['settle'];
+  takeSendRight: Pins['takeSendRight'];
+  supersede: Pins['supersede'];
 }
 
-export function createAttemptWrites(keys: Keys): AttemptWrites {
+export function createAttemptWrites(keys: Keys, reading: Reading): AttemptWrites {
   return {
+    ...createPins(keys, reading),
     recordIntent: (claim, intent, nowMs) => recordIntent(keys, claim, intent, nowMs),
     takeSendPermit: (claim, guestId, nowMs) => takeSendPermit(keys, claim, guestId, nowMs),
     recordCreated: (claim, ref, task) => recordCreated(keys, claim, ref, task),
     recordColdBoot: (claim) => recordColdBoot(keys, claim),
     hold: (claim, held) => hold(keys, claim, held),
     openNextAttempt: (claim, next, nowMs) => openNextAttempt(keys, claim, next, nowMs),
-    settle: (claim, settlement, nowMs) => settle(keys, claim, settlement, nowMs),
   };
 }
 

@@ -29,6 +29,8 @@ export interface Claim {
   /** True when a destroy waits behind this operation. */
   readonly destroyWaits: () => Promise<boolean>;
   renew(): Promise<boolean>;
+  /** How many guards `begin` puts first. */
+  readonly guards: number;
   /** A transaction that is refused when this claim is no longer the newest, or its attempt was closed. */
   begin(): Transaction;
   /** @throws `ClaimLostError` when refused by one of the guards of `begin`. */
@@ -162,6 +164,7 @@ async function buildClaim(
       );
       return reply === 1;
     },
+    guards: 4,
     begin: () =>
       begin()
         .guardField(subjectKey, 'epoch', epoch)

@@ -158,6 +158,10 @@ const operationSchema = z.object({
   memoryKept: flag.exactOptional(),
   coldBooted: flag.exactOptional(),
   requestedBy: z.string().exactOptional(),
+  pinnedActivity: stored.exactOptional(),
+  pinnedState: z.enum(SANDBOX_STATES).exactOptional(),
+  pinBroken: z.string().exactOptional(),
+  sentAtMs: stored.exactOptional(),
 });
 
 const marker = z.object({
@@ -223,14 +227,16 @@ export function parseGuest(fields: Fields): Guest {
 }
 
 export function parseOperation(fields: Fields): Operation {
-  const operation = parse('operation', operationSchema, fields);
+  const { pinnedActivity, pinnedState, ...operation } = parse('operation', operationSchema, fields);
   const attempts: Attempt[] = [];
   for (let number = 1; number <= Number(fields.attempt ?? 0); number += 1) {
     const claimedAtMs = fields[`claimedAtMs:${number}`];
     const attempt = attemptSchema.parse(JSON.parse(fields[`attempt:${number}`] ?? 'null'));
     attempts.push(claimedAtMs === undefined ? attempt : { ...attempt, claimedAtMs: Number(claimedAtMs) });
   }
-  return { ...operation, attempts };
+  const pinned = pinnedActivity !== undefined && pinnedState !== undefined;
+  const pin = pinned ? { pin: { activitySequence: pinnedActivity, state: pinnedState } } : {};
+  return { ...operation, ...pin, attempts };
 }
 
 function parse<T extends z.ZodType>(what: string, schema: T, fields: Fields): z.output<T> {

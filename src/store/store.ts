@@ -80,7 +80,7 @@ export function createStore(
     adjusting: createAdjusting(begin, keys),
     idempotency: createIdempotencyStore(redis, begin, keys),
     claims: createClaims({ keys, scripts, reading, begin, timing }),
-    attempts: createAttemptWrites(keys),
+    attempts: createAttemptWrites(keys, reading),
     deployment: createDeploymentStore(redis, keys),
     automation: createAutomationStore({ redis, keys, scripts }),
     settlements,

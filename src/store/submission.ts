@@ -9,11 +9,13 @@ import type {
   OperationFailure,
   OperationKind,
   OperationOptions,
+  Pin,
   Route,
 } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import { isEnded, type Sandbox } from '../core/sandbox.ts';
 import type { StartRequest } from '../core/start-request.ts';
+import { noteActivity } from './activity-writes.ts';
 import { endSandbox } from './ending.ts';
 import { emit } from './events.ts';
 import {
@@ -40,6 +42,7 @@ export interface NewOperation {
   readonly requestedBy: string;
   readonly createdAtMs: number;
   readonly deadlineAtMs: number;
+  readonly pin?: Pin;
 }
 
 export type SubmissionResult =
@@ -144,6 +147,7 @@ async function enqueue(
   const transaction = beginWithKey(begin, keys, idempotency, answered(operation.id));
   guardUnchanged(transaction, sandboxKey, sandbox);
   for (const old of supersede) settleOperation(transaction, keys, old, 'superseded', operation.createdAtMs);
+  noteCaller(transaction, keys, operation);
   writeOperation(transaction, keys, sandboxKey, operation, provider);
   return commit(transaction, idempotency);
 }
@@ -157,6 +161,11 @@ async function join(
   for (const old of supersede) {
     settleOperation(transaction, keys, old, 'superseded', request.createdAtMs);
   }
+  if (request.pin === undefined) {
+    const pin = { pinnedActivity: null, pinnedState: null, pinBroken: null };
+    transaction.setFields(keys.operation(operationId), pin);
+  }
+  noteCaller(transaction, keys, request);
   emitRequested(transaction, keys, { ...request, id: operationId }, true);
   return commit(transaction, idempotency);
 }
@@ -222,6 +231,15 @@ async function commit(
   return { result: 'replayed', known: parseKnownKey(result.actual) };
 }
 
+/** Who asks for a resume is about to use it. */
+function noteCaller(
+  transaction: Transaction,
+  keys: Keys,
+  { kind, sandboxId, requestedBy, createdAtMs }: NewOperation,
+): void {
+  if (kind === 'resume') noteActivity(transaction, keys, sandboxId, `resume by ${requestedBy}`, createdAtMs);
+}
+
 function answered(operationId: string): FirstAnswer {
   return { answer: 'operation', operationId };
 }
@@ -230,7 +248,7 @@ function guardUnchanged(transaction: Transaction, sandboxKey: string, sandbox: S
   transaction.guardField(sandboxKey, 'version', sandbox.version).command('HINCRBY', sandboxKey, 'version', 1);
 }
 
-function writeOperation(
+export function writeOperation(
   transaction: Transaction,
   keys: Keys,
   subjectKey: string,
@@ -252,6 +270,8 @@ function writeOperation(
       createdAtMs,
       deadlineAtMs: operation.deadlineAtMs,
       attempt: 0,
+      pinnedActivity: operation.pin?.activitySequence,
+      pinnedState: operation.pin?.state,
     })
     .command('RPUSH', keys.pending(subjectKey), id)
     .command('ZADD', keys.operationsRecent, createdAtMs, id)

@@ -8,6 +8,7 @@
  */
 import type { Guest, GuestIntent, GuestRef } from '../core/guest.ts';
 import type { ProviderCall } from '../providers/provider.ts';
+import { ProviderError } from '../providers/provider-error.ts';
 import { type Claim, ClaimLostError, type LeaseTiming } from '../store/claims.ts';
 import type { Store } from '../store/store.ts';
 
@@ -27,6 +28,8 @@ export interface AttemptSession {
   recordIntent(intent: GuestIntent): Promise<Guest>;
   takeSendPermit(guestId: string): Promise<boolean>;
   recordCreated(ref: GuestRef, task: string | undefined): Promise<void>;
+  /** There was activity since it was decided in the background: nothing was sent, and nothing may be. */
+  readonly pinBroken: boolean;
   /** The claim with what this run added to it, for the write that ends the attempt. */
   current(): Claim;
   close(): void;
@@ -60,11 +63,21 @@ export function openSession(
   let guest = claim.guest;
   let permitTakenAtMs = Number.POSITIVE_INFINITY;
 
+  let sendRight: 'asked for' | 'sent' | 'broken' = claim.operation.pin === undefined ? 'sent' : 'asked for';
+
+  async function mayBeSent(): Promise<boolean> {
+    if (sendRight === 'asked for') {
+      sendRight = await proving(() => store.attempts.takeSendRight(claim, nowMs()));
+    }
+    return sendRight === 'sent';
+  }
+
   const call: ProviderCall = {
     signal,
     holder: claim.operation.id,
     async step(name, send) {
       signal.throwIfAborted();
+      if (!(await mayBeSent())) throw notSent(name);
       const provedAtMs = await lease.confirm();
       await deps.onStep?.(name, 'before');
       signal.throwIfAborted();
@@ -107,9 +120,21 @@ export function openSession(
       await proving(() => store.attempts.recordCreated(claim, ref, task));
       if (guest) guest = { ...guest, ref, ...(task === undefined ? {} : { creationTask: task }) };
     },
+    get pinBroken() {
+      return sendRight === 'broken';
+    },
     current,
     close: lease.stop,
   };
+}
+
+/** In the words of providers, so that a driver gives back what it took for a request that was not sent. */
+function notSent(step: string): ProviderError {
+  return new ProviderError({
+    kind: 'wrong_state',
+    effect: 'none',
+    message: `there was activity before the ${step} was sent`,
+  });
 }
 
 function keepLease(claim: Claim, timing: LeaseTiming, claimedAtMonotonicMs: number) {

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { isSettled, type Operation, type OperationKind } from '../core/operation.ts';
+import { stateDuring } from '../core/sandbox.ts';
 import { isProviderError } from '../providers/provider-error.ts';
 import type { AttemptJob } from '../queues/queues.ts';
 import type { Settlement } from '../store/attempt-endings.ts';
@@ -60,11 +61,19 @@ async function runClaimed(
 
   const session = openSession({ ...deps, timing: deps.timing.lease }, claimed.claim, claimedAtMs, signal);
   try {
+    if (claimed.claim.operation.pinBroken !== undefined) {
+      const result = await supersedePinned(deps, session);
+      if (result) return result;
+    }
     const superseded = await supersededByDestroy(session);
     if (superseded === undefined) await mindBreaker(deps, session);
     const settlement = superseded ?? (await HANDLERS[operation.kind](session, deps));
     return await settle(deps, session, settlement);
   } catch (error) {
+    if (session.pinBroken) {
+      const result = await supersedePinned(deps, session);
+      if (result) return result;
+    }
     if (signal.reason instanceof HandOverError && signal.aborted) return await handOver(deps, session);
     if (!isProviderError(error)) throw error;
     return await endFailedAttempt(deps, session, error.report);
@@ -101,6 +110,35 @@ async function supersededByDestroy({ claim, guest }: AttemptSession): Promise<Se
     sandbox: { state: 'failed', cause: 'a destroy was asked for while it started' },
     guestFate: guest?.sentAtMs === undefined ? 'gone' : 'condemn',
   };
+}
+
+/**
+ * Somebody used the sandbox after it was decided to pause or destroy it, and nothing was sent yet. Nothing when a
+ * caller has come to want the same.
+ */
+async function supersedePinned(
+  { store, submitter, nowMs }: WorkerDeps,
+  session: AttemptSession,
+): Promise<AttemptResult | undefined> {
+  const { operation, sandbox } = session.claim;
+  const { pin, pinBroken = 'activity' } = operation;
+  if (pin === undefined) return undefined;
+  // It waited for its turn, and showed that it was about to be paused.
+  const shown = sandbox !== undefined && sandbox.state === stateDuring(operation.kind);
+  const back = { state: pin.state, cause: `used again before it was sent: ${pinBroken}` };
+  const kept = sandbox?.preservesRam === undefined ? {} : { preservesRam: sandbox.preservesRam };
+  const settled = await store.attempts.supersede(
+    session.current(),
+    {
+      operation: { state: 'superseded' },
+      ...(shown ? { sandbox: { ...back, ...kept } } : {}),
+      guestFate: 'carry',
+    },
+    nowMs(),
+  );
+  if (settled === 'joined') return undefined;
+  if (settled.next !== undefined) await submitter.advance(settled.next);
+  return { result: 'succeeded', summary: `superseded: ${pinBroken}` };
 }
 
 async function settle(

@@ -17,6 +17,7 @@ const LOSSY_PAUSE: Request = { kind: 'pause', options: { requiresRamSnapshot: fa
 const RESUME: Request = { kind: 'resume', options: { onLostMemory: 'fail' } };
 const COLD_RESUME: Request = { kind: 'resume', options: { onLostMemory: 'cold-boot' } };
 const DESTROY: Request = { kind: 'destroy', options: {} };
+const INSPECT: Request = { kind: 'inspect', options: {} };
 const START: Request = { kind: 'start', options: {} };
 
 const queued = (id: string, request: Request): PendingOperation => ({ id, ...request, state: 'queued' });
@@ -319,3 +320,28 @@ function reversed(value: unknown): unknown {
       .map(([key, inner]) => [key, reversed(inner)]),
   );
 }
+
+describe('admit, with background decisions', () => {
+  const pinned = (id: string, request: Request, state: 'queued' | 'begun' = 'queued'): PendingOperation => ({
+    id,
+    ...request,
+    state,
+    pinned: true,
+  });
+
+  it.each<[string, SandboxState, readonly PendingOperation[], Request & { pinned?: boolean }, unknown]>([
+    ['a sweep beside a caller', 'running', [queued('a', PAUSE)], { ...PAUSE, pinned: true }, 'refuse'],
+    ['a sweep beside a refresh', 'running', [queued('i', INSPECT)], { ...PAUSE, pinned: true }, 'enqueue'],
+    ['a sweep twice', 'running', [pinned('a', PAUSE)], { ...PAUSE, pinned: true }, 'join'],
+    ['a caller who wants the same', 'running', [pinned('a', PAUSE)], PAUSE, 'join'],
+    ['a caller who wants another pause', 'running', [pinned('a', PAUSE)], LOSSY_PAUSE, 'enqueue over a'],
+    ['a resume against a destroy not begun', 'paused', [pinned('d', DESTROY)], RESUME, 'enqueue over d'],
+    ['a resume against a destroy begun', 'destroying', [pinned('d', DESTROY, 'begun')], RESUME, 'refuse'],
+    ['a refresh beside a sweep', 'running', [pinned('a', PAUSE)], INSPECT, 'enqueue'],
+  ])('%s', (_title, state, pending, request, expected) => {
+    const admission = admit({ state, pending, request });
+    const over =
+      'supersede' in admission && admission.supersede.length > 0 ? ` over ${admission.supersede}` : '';
+    expect(`${admission.verdict}${over}`).toBe(expected);
+  });
+});

@@ -3,6 +3,10 @@
 -- A new claim waits until the old lease was released, or ended by Redis's clock plus the time in which a
 -- request that the old holder let go may still leave its machine.
 -- Sent twice by the same holder it answers the same.
+-- What was decided in the background is pinned: unless its first request was let go already, it stands only if
+-- there was no activity since and, at the first claim, the sandbox is in the state it was in. Where it does not,
+-- the claim is made all the same, so that its holder can settle the operation, but the sandbox's state stays, and
+-- the operation says why (`pinBroken`).
 --
 -- KEYS[1] operation   KEYS[2] subject   KEYS[3] pending operations of the subject
 -- KEYS[4] operations:due   KEYS[5..15] the keys of `record-transition`
@@ -39,11 +43,23 @@ if holder ~= ARGV[3] then
   redis.call('HINCRBY', subject, 'version', 1)
   untilMs = now + tonumber(ARGV[4])
   redis.call('HSET', subject, 'holder', ARGV[3], 'leaseUntilMs', untilMs)
+  local pin = redis.call('HMGET', operation, 'pinnedActivity', 'pinnedState', 'sentAtMs', 'pinBroken')
+  local broken = pin[4]
+  if pin[1] and not pin[3] and not broken then
+    if (redis.call('HGET', KEYS[14], 'sequence') or '0') ~= pin[1] then
+      local seen = redis.call('HMGET', KEYS[14], 'activeAtMs', 'activeBy', 'workSeenAtMs')
+      local worked = tonumber(seen[3] or '0') > tonumber(seen[1] or '0')
+      broken = worked and 'a heartbeat that showed work' or seen[2] or 'it was resumed'
+    elseif state == 'queued' and redis.call('HGET', subject, 'state') ~= pin[2] then
+      broken = 'it is ' .. redis.call('HGET', subject, 'state')
+    end
+    if broken then redis.call('HSET', operation, 'pinBroken', broken) end
+  end
   redis.call('HSET', operation, 'state', 'begun', 'claimedAtMs:' .. ARGV[2], now)
   redis.call('ZADD', KEYS[4], untilMs + tonumber(ARGV[5]), ARGV[1])
 
   local before = redis.call('HGET', subject, 'state')
-  if ARGV[6] ~= '' and before ~= ARGV[6] then
+  if not broken and ARGV[6] ~= '' and before ~= ARGV[6] then
     redis.call('HSET', subject, 'state', ARGV[6], 'updatedAtMs', now)
     recordTransition({ unpack(KEYS, 5, 15) },
       { ARGV[7], ARGV[1], before, ARGV[6], string.format('%d', now), unpack(ARGV, 8, 12) })
