@@ -8,6 +8,13 @@ export const ALERTS = {
   'provider.unauthorized': 'A provider refuses our credentials, or they lack a permission.',
   'quota.exhausted': 'A provider takes no new guests until somebody pays.',
   'source.missing': 'A preset names a template or a snapshot that is not at the provider.',
+  'guests.drifted': 'Somebody changed the name or the marker of a guest.',
+  'guests.stuck': 'A guest is locked, and only a person at the provider can free it.',
+  'guests.unowned': 'Guests of ours exist that no record answers for; they are left alone, and cost money.',
+  'registry.incomplete': 'Guests of ours tell of more than the registry knows: adopt-only mode.',
+  'registry.restored':
+    'The registry was restored or long alone: sandboxes are watched before anything automatic happens.',
+  'sandboxes.lost': 'More sandboxes than plausible are missing at a provider; none of them was called lost.',
   'template.locked': 'A template has been locked for too long and is left out of the rotation.',
 } as const satisfies Readonly<Record<string, string>>;
 

@@ -64,9 +64,20 @@ export interface LifecycleEvents {
     readonly retryAtMs: number;
   };
   'breaker.closed': { readonly failureDomain: string };
+  /** What reconciliation did about a guest, with the evidence. */
+  'guest.reconciled': {
+    readonly sandboxId: string;
+    readonly guestId: string;
+    readonly provider: ProviderName;
+    readonly act: ReconcileAct;
+    readonly receipt: string;
+  };
   'alert.raised': AlertEvent;
   'alert.cleared': AlertEvent;
 }
+
+/** `adopted`, `unowned` and `forgotten` changed the guest's record; the others led to an operation or an alert. */
+export type ReconcileAct = 'adopted' | 'unowned' | 'forgotten' | 'inspected' | 'suspected' | 'drifted';
 
 interface AlertEvent {
   readonly name: AlertName;

@@ -8,6 +8,17 @@ import type { ProviderName } from './provider-name.ts';
  */
 export type GuestState = 'creating' | 'live' | 'condemned' | 'stuck' | 'unowned' | 'gone';
 
+/** What the provider says of a guest, in our words. */
+export type GuestCondition =
+  | 'creating'
+  | 'running'
+  | 'pausing'
+  | 'paused'
+  | 'stopped'
+  | 'stuck'
+  | 'gone'
+  | 'unknown';
+
 export interface Endpoint {
   /** `vscode`, `worker`, `proxy`, `vnc`, `cdp`, … */
   readonly name: string;

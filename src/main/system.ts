@@ -1,6 +1,7 @@
 /** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
 import { hostname } from 'node:os';
 import { isSettled } from '../core/operation.ts';
+import type { Permits } from '../core/ports.ts';
 import type { RoutingPolicy } from '../core/route.ts';
 import type { Preset } from '../core/start-request.ts';
 import type { Logger } from '../platform/log.ts';
@@ -109,19 +110,18 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     closers.push(store.close, queues.close);
     const submitter = createSubmitter({ store, queues, nowMs });
     const parts = { store, queues, submitter };
-    if (roles.length > 0) {
-      const installId = await store.deployment.installId();
-      const heartbeat = await startInstallHeartbeat({ store, installId, log, nowMs });
-      closers.push(heartbeat.close);
+    const installed = roles.length > 0 ? await openInstalled(options, parts, closers) : undefined;
+    if (roles.includes('workers') && installed) {
+      await startWorkers(options, recovery, parts, installed, closers);
     }
-    if (roles.includes('workers')) await startWorkers(options, recovery, parts, closers);
     if (roles.includes('workers') && options.webhook) {
       const deps = { store, queue: queues.webhook, log, nowMs };
       const webhook = await startWebhookWorker(deps, { target: options.webhook, ...recovery });
       closers.push(webhook.close);
     }
-    if (roles.includes('sweeps')) {
-      const sweeps = await startSweepWorker(endDeps(options, recovery, parts), {
+    if (roles.includes('sweeps') && installed) {
+      const sweepDeps = { ...endDeps(options, recovery, parts), deployment, providers: installed.providers };
+      const sweeps = await startSweepWorker(sweepDeps, {
         ...recovery,
         timeZone: options.sweepTimeZone ?? 'UTC',
         ...(recovery.sweepEveryMs === undefined ? {} : { everyMs: recovery.sweepEveryMs }),
@@ -135,15 +135,22 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 }
 
-async function startWorkers(
+interface Installed {
+  readonly installId: string;
+  readonly permits: Permits;
+  readonly providers: readonly Provider[];
+}
+
+/** What workers and sweeps share; the heartbeat has beaten before either begins. */
+async function openInstalled(
   options: SystemOptions,
-  recovery: RecoveryTiming,
-  parts: SystemParts,
+  { store, queues }: SystemParts,
   closers: (() => Promise<void> | void)[],
-): Promise<void> {
-  const { store, queues } = parts;
-  const { deployment, concurrency, timing, routing, presets } = options;
+): Promise<Installed> {
+  const { log, nowMs = Date.now } = options;
   const installId = await store.deployment.installId();
+  const heartbeat = await startInstallHeartbeat({ store, installId, log, nowMs });
+  closers.push(heartbeat.close);
   const permits = createPermits(store, async (operationId) => {
     const operation = await store.reading.operation(operationId);
     if (operation === undefined || isSettled(operation.state)) return false;
@@ -157,7 +164,18 @@ async function startWorkers(
     capacityBook: createCapacityBook(store),
   });
   closers.push(providers.close);
+  return { installId, permits, providers: [...providers.all, ...(options.drivers ?? [])] };
+}
 
+async function startWorkers(
+  options: SystemOptions,
+  recovery: RecoveryTiming,
+  parts: SystemParts,
+  { installId, permits, providers }: Installed,
+  closers: (() => Promise<void> | void)[],
+): Promise<void> {
+  const { store, queues } = parts;
+  const { deployment, concurrency, timing, routing, presets } = options;
   const common = {
     ...endDeps(options, recovery, parts),
     waitUntilUsable,
@@ -172,7 +190,7 @@ async function startWorkers(
   closers.push(async () => {
     await Promise.all(workers.map((worker) => worker.close(recovery.drainGraceMs ?? DRAIN_GRACE_MS)));
   });
-  for (const provider of [...providers.all, ...(options.drivers ?? [])]) {
+  for (const provider of providers) {
     const localShare = createLocalShare(concurrency.perWorker);
     const deps: WorkerDeps = { ...common, provider, localShare };
     await queues.byProvider

@@ -15,12 +15,12 @@
  * - Drivers keep no state between calls that another process would need.
  */
 import type { CapacityReport } from '../core/capacity-report.ts';
-import type { Endpoint, GuestIntent, GuestRef, GuestSize } from '../core/guest.ts';
+import type { Endpoint, GuestCondition, GuestIntent, GuestRef, GuestSize } from '../core/guest.ts';
 import type { Marker } from '../core/marker.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { Sources } from '../core/start-request.ts';
 
-export type { CapacityReport };
+export type { CapacityReport, GuestCondition };
 
 /** What a driver needs of whoever calls it. */
 export interface ProviderCall {
@@ -69,17 +69,6 @@ export type Sighting =
   | { readonly kind: 'pending'; readonly task?: string }
   | { readonly kind: 'foreign'; readonly detail: string }
   | { readonly kind: 'absent' };
-
-/** What the provider says of a guest, in our words. */
-export type GuestCondition =
-  | 'creating'
-  | 'running'
-  | 'pausing'
-  | 'paused'
-  | 'stopped'
-  | 'stuck'
-  | 'gone'
-  | 'unknown';
 
 export interface GuestObservation {
   readonly condition: GuestCondition;

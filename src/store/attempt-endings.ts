@@ -4,7 +4,6 @@
  * answers for.
  */
 import type { FailureReport } from '../core/failure.ts';
-import type { Guest } from '../core/guest.ts';
 import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandbox.ts';
@@ -16,9 +15,7 @@ import { emit } from './events.ts';
 import { GUEST_RETENTION_MS, type Keys, RETENTION_MS } from './keys.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
 import type { Transaction } from './transaction.ts';
-
-/** A VMID whose guest was proved gone rests this long: somebody may still hold its name in a cache. */
-export const VMID_COOL_DOWN_MS = 10 * 60_000;
+import { releaseVmid } from './vmid-pool.ts';
 
 /** What becomes of an attempt's guest when the attempt ends. */
 export type GuestFate =
@@ -289,14 +286,4 @@ function applyFate(
       freeMemory(transaction, keys, guest);
       return;
   }
-}
-
-function releaseVmid(transaction: Transaction, keys: Keys, { id, intent }: Guest, nowMs: number): void {
-  if (intent.vmid === undefined) return;
-  const vmids = keys.vmids(intent.failureDomain);
-  transaction
-    .command('HDEL', vmids.holders, intent.vmid)
-    .command('HDEL', vmids.byGuest, id)
-    // GT: an id that was found in somebody else's hands keeps its longer rest.
-    .command('ZADD', vmids.cooling, 'GT', nowMs + VMID_COOL_DOWN_MS, intent.vmid);
 }

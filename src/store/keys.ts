@@ -15,6 +15,8 @@
  * | operations:recent | operation ids by creation | 8 days | 60 |
  * | operations:due | operation ids by when rescue is to look | until settled | 60 |
  * | guests:condemned | guest ids by when discard is to look | until gone | 60 |
+ * | guests:unowned | guest ids that nobody answers for, by when they were found | until gone | 60 |
+ * | guests:foreign, :read | what reconciliation looked at and need not read again soon | 15 min; for ever, one field per provider | 60 |
  * | guests:of | the inventory of one provider: ids of guests not gone, by when they were recorded | until gone | 60 |
  * | native | guest id or provider's own id → sandbox id | with the record | 100 |
  * | events | the event log (a stream) | the newest 100,000 | 250 |
@@ -71,6 +73,12 @@ export interface Keys {
   readonly operationsRecent: string;
   readonly operationsDue: string;
   readonly guestsCondemned: string;
+  /** Guests of ours that nobody answers for, by when they were found. */
+  readonly guestsUnowned: string;
+  /** Somebody else's guests, by when they were looked at. */
+  guestsForeign(provider: ProviderName): string;
+  /** Provider → the guest whose marker was read last. */
+  readonly guestsRead: string;
   /** Every guest of a provider that is not gone. */
   guestsOf(provider: ProviderName): string;
   /** Who was destroyed, or found lost, by the system itself within the last hour. */
@@ -205,6 +213,9 @@ export function createKeys(deployment: string): Keys {
     operationsRecent: `${tag}:operations:recent`,
     operationsDue: `${tag}:operations:due`,
     guestsCondemned: `${tag}:guests:condemned`,
+    guestsUnowned: `${tag}:guests:unowned`,
+    guestsForeign: (provider) => `${tag}:guests:foreign:${provider}`,
+    guestsRead: `${tag}:guests:read`,
     guestsOf: (provider) => `${tag}:guests:of:${provider}`,
     brake: (name, provider) => `${tag}:brake:${name}:${provider}`,
     sandboxesUnobserved: `${tag}:sandboxes:unobserved`,

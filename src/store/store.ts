@@ -11,6 +11,7 @@ import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { createIdempotencyStore, type IdempotencyStore } from './idempotency.ts';
+import { createInventory, type Inventory } from './inventory.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createListing, type Listing } from './listing.ts';
 import { createMeasures, type Measures } from './measures.ts';
@@ -38,6 +39,7 @@ export interface Store {
   readonly deployment: DeploymentStore;
   /** What may happen without anybody asking. */
   readonly automation: AutomationStore;
+  readonly inventory: Inventory;
   readonly settlements: Settlements;
   readonly events: EventLog;
   readonly access: AccessStore;
@@ -83,6 +85,7 @@ export function createStore(
     attempts: createAttemptWrites(keys, reading),
     deployment: createDeploymentStore(redis, keys),
     automation: createAutomationStore({ redis, keys, scripts }),
+    inventory: createInventory({ redis, keys, begin }),
     settlements,
     events,
     access: createAccessStore({ redis, keys, scripts, begin }),

@@ -1,9 +1,12 @@
 import type { Redis } from 'ioredis';
+import type { Guest } from '../core/guest.ts';
 import { type VmidPool, VmidRangeExhausted } from '../core/ports.ts';
 import type { Keys } from './keys.ts';
 import type { Scripts } from './scripts.ts';
-import type { BeginTransaction } from './transaction.ts';
+import type { BeginTransaction, Transaction } from './transaction.ts';
 
+/** A VMID whose guest was proved gone rests this long: somebody may still hold its name in a cache. */
+export const VMID_COOL_DOWN_MS = 10 * 60_000;
 /** An id found in somebody else's hands is left alone this long; the cluster is asked again after. */
 const FOREIGN_COOL_DOWN_MS = 24 * 60 * 60_000;
 
@@ -66,4 +69,20 @@ export function createVmidPool(
         .commit();
     },
   };
+}
+
+/** In the transaction that finds the guest gone. */
+export function releaseVmid(
+  transaction: Transaction,
+  keys: Keys,
+  { id, intent }: Guest,
+  nowMs: number,
+): void {
+  if (intent.vmid === undefined) return;
+  const vmids = keys.vmids(intent.failureDomain);
+  transaction
+    .command('HDEL', vmids.holders, intent.vmid)
+    .command('HDEL', vmids.byGuest, id)
+    // GT: an id that was found in somebody else's hands keeps its longer rest.
+    .command('ZADD', vmids.cooling, 'GT', nowMs + VMID_COOL_DOWN_MS, intent.vmid);
 }

@@ -1,4 +1,5 @@
 /** Says every half minute that this installation lives; see `store/automation.ts` for what its absence means. */
+import type { Alert } from '../core/alert.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Beat } from '../store/automation.ts';
 import type { Store } from '../store/store.ts';
@@ -10,14 +11,25 @@ export interface InstallHeartbeat {
 /** Twenty beats fit into the time after which the record counts as old: none is missed by accident. */
 const BEAT_EVERY_MS = 30_000;
 
-const WARNINGS = {
-  lost: 'the install record was gone: adopt-only mode until "cmux-lifecycle rebuild" ran or an operator confirms',
-  old: 'the install record is old (a restored dump, or a long stop): nothing automatic happens to a sandbox before it was asked for and watched',
-} as const satisfies Record<Exclude<Beat, 'kept'>, string>;
+const ALERT_OF = {
+  lost: {
+    name: 'registry.incomplete',
+    subject: 'registry',
+    message: 'the install record was gone: Redis was emptied, and the system is in adopt-only mode',
+    remediation: 'cmux-lifecycle rebuild, or cmux-lifecycle confirm when nothing was lost',
+  },
+  old: {
+    name: 'registry.restored',
+    subject: 'registry',
+    message:
+      'the install record is old (a restored dump, or a long stop): nothing automatic happens to a sandbox before it was asked for and watched',
+    remediation: 'Nothing, when it was only down. After a dump was restored: cmux-lifecycle rebuild',
+  },
+} as const satisfies Record<Exclude<Beat, 'kept'>, Alert>;
 
 /** Beats once before it resolves, so that no sweep runs on a registry that was not looked at. */
 export async function startInstallHeartbeat(deps: {
-  readonly store: Pick<Store, 'automation'>;
+  readonly store: Pick<Store, 'automation' | 'alerts'>;
   readonly installId: string;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -26,7 +38,7 @@ export async function startInstallHeartbeat(deps: {
 
   async function beat(): Promise<void> {
     const found = await store.automation.beat(installId, nowMs());
-    if (found !== 'kept') log.error(WARNINGS[found]);
+    if (found !== 'kept') await store.alerts.raise(ALERT_OF[found], nowMs());
   }
 
   await beat();

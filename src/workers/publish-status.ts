@@ -4,6 +4,7 @@ import type { Logger } from '../platform/log.ts';
 import type { Provider, ProviderCall } from '../providers/provider.ts';
 import { isProviderError } from '../providers/provider-error.ts';
 import type { Store } from '../store/store.ts';
+import { readOnlyCall } from './reconcile/read-only-call.ts';
 
 export interface StatusPublisher {
   close(): void;
@@ -29,12 +30,16 @@ export async function startStatusPublisher(deps: {
     const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
     // Whoever sees first that an open breaker's time has come asks for all of its domain.
     const decides = await store.breakers.takeProbe(provider.failureDomain, nowMs());
-    const health = await provider.probe(readOnlyCall(signal)).catch((error: unknown) => {
-      closed.signal.throwIfAborted();
-      return { healthy: false, detail: `no answer to a probe: ${String(error)}` };
-    });
+    const health = await provider
+      .probe(readOnlyCall(signal, 'the status publisher'))
+      .catch((error: unknown) => {
+        closed.signal.throwIfAborted();
+        return { healthy: false, detail: `no answer to a probe: ${String(error)}` };
+      });
     if (decides) await store.breakers.probed(provider.failureDomain, health.healthy, nowMs());
-    const capacity = health.healthy ? await readCapacity(provider, readOnlyCall(signal)) : undefined;
+    const capacity = health.healthy
+      ? await readCapacity(provider, readOnlyCall(signal, 'the status publisher'))
+      : undefined;
     await store.deployment.publishStatus({
       ...(capacity ? { capacity } : {}),
       provider: provider.name,
@@ -69,13 +74,4 @@ async function readCapacity(provider: Provider, call: ProviderCall): Promise<Cap
     if (isProviderError(error) || call.signal.aborted) return undefined;
     throw error;
   }
-}
-
-/** For calls outside a claim, which may change nothing. */
-function readOnlyCall(signal: AbortSignal): ProviderCall {
-  return {
-    signal,
-    holder: 'status publisher',
-    step: (name) => Promise.reject(new Error(`${name}: a probe may change nothing`)),
-  };
 }

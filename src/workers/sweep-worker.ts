@@ -9,6 +9,7 @@ import { didSomething, type SweepCounts, type SweepSchedule } from '../core/swee
 import { createSweepQueue, KEPT_SWEEP_RUNS, type SweepJob, sweepJobSchema } from '../queues/sweep-queues.ts';
 import type { Sweep, SweepDeps } from './sweep.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
+import { reconcileProviders } from './sweeps/reconcile-provider.ts';
 import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
 
@@ -23,6 +24,12 @@ export const SWEEPS = {
     schedule: { everyMs: 5_000 },
     run: discardCondemned,
     description: 'Removes guests that failed starts left behind.',
+  },
+  'reconcile-provider': {
+    schedule: { cron: '* * * * *' },
+    jitterMs: 10_000,
+    run: reconcileProviders,
+    description: 'Compares what each provider shows with the registry, and brings the registry in line.',
   },
   'repair-webhooks': {
     schedule: { everyMs: 5_000 },

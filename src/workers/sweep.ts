@@ -1,9 +1,15 @@
 /** The one form of a sweep: read a bounded batch → plan → submit operations → return counts. */
 import type { SweepCounts } from '../core/sweep.ts';
+import type { Provider } from '../providers/provider.ts';
 import type { EndDeps } from './end-attempt.ts';
 
 /** What sweeps are given. A sweep names the parts it needs. */
-export type SweepDeps = EndDeps;
+export interface SweepDeps extends EndDeps {
+  /** The deployment's name, as markers carry it. */
+  readonly deployment: string;
+  /** Those that this process is configured for. Sweeps only read from them. */
+  readonly providers: readonly Provider[];
+}
 
 export interface SweepRunOptions {
   /** Decide and count, change nothing: neither a record nor when something is looked at again. */

@@ -25,6 +25,8 @@ export interface MorphSimulator {
 export interface MorphOperator {
   /** The prepaid credits ran out: everything that would cost is answered with 402 until they are filled up. */
   readonly setCreditsExhausted: (exhausted: boolean) => void;
+  /** Deleted in Morph's own web pages. */
+  readonly remove: (id: string) => void;
 }
 
 /** Ground truth, whatever the API says. */
@@ -110,6 +112,7 @@ export async function startMorphSimulator(
       setCreditsExhausted: (exhausted) => {
         creditsExhausted = exhausted;
       },
+      remove: instances.remove,
     },
     inventory: () => ({
       simulated: true,
