@@ -16,8 +16,13 @@ const LEAKED_HOLD_MS = HOUR_MS;
 
 type Bare = Omit<Session, 'signals'>;
 
-export function signalsOf(session: Bare, random: Random): readonly Signal[] {
-  const habits = habitsOf(session, random);
+/** @param always what every session of a team has, because its template has it */
+export function signalsOf(
+  session: Bare,
+  random: Random,
+  always: { readonly heartbeats?: true } = {},
+): readonly Signal[] {
+  const habits = { ...habitsOf(session, random), ...always };
   const signals: Signal[] = [];
   for (const [index, stretch] of session.stretches.entries()) {
     if (stretch.truth === 'working') {

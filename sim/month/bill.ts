@@ -1,0 +1,104 @@
+/**
+ * What a month of simulated guests costs, twice: by the real ledger and prices, with what it knows and when it
+ * knows it; and by a meter of its own that knows the truth and shares no code with them.
+ */
+
+import { splitByDay } from '../../src/core/day.ts';
+import {
+  accrue,
+  type BillingChange,
+  changeBilling,
+  type LedgerAccount,
+  type LedgerEntry,
+  type OpenInterval,
+} from '../../src/core/ledger.ts';
+import type { PriceBook } from '../../src/core/price-book.ts';
+import { priceUsage, type UsageRow } from '../../src/core/usage-cost.ts';
+import type { Random } from '../random.ts';
+import type { SimulatedGuest } from './guests.ts';
+
+export interface Month {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** The sweep that looks at what providers hold; a pause by the provider is seen at its next run at the latest. */
+const SEEN_WITHIN_MS = 60_000;
+
+export function billByLedger(
+  guests: readonly SimulatedGuest[],
+  book: PriceBook,
+  month: Month,
+  random: Random,
+): number {
+  const rows = guests.flatMap((guest) => entriesOf(guest, random).flatMap((entry) => rowsOf(entry, month)));
+  const { totalMicroUsd } = priceUsage(book, rows, { groupBy: [], ...month, withNodes: true });
+  return totalMicroUsd / 1_000_000;
+}
+
+/** The changes of a guest as the control plane learns of them, through the real ledger. */
+function entriesOf(guest: SimulatedGuest, random: Random): readonly LedgerEntry[] {
+  const account = accountOf(guest);
+  const lateMs = () => (guest.pausedByProvider ? random.between(0, SEEN_WITHIN_MS) : 0);
+  const changes: BillingChange[] = guest.running.flatMap(({ fromMs, toMs }) => [
+    { state: 'running', atMs: fromMs, evidence: 'clock' },
+    {
+      state: guest.provider === 'pve-lxc' ? 'stored' : 'paused',
+      atMs: Math.min(toMs + lateMs(), guest.endMs),
+      evidence: 'clock',
+    },
+  ]);
+  changes.push({ state: 'ended', atMs: guest.endMs, evidence: 'clock' });
+  const entries: LedgerEntry[] = [];
+  let open: OpenInterval | undefined;
+  for (const change of changes) {
+    const changed = changeBilling(account, open, change);
+    if (changed.closed) entries.push(changed.closed);
+    open = changed.open;
+  }
+  const rest = open && accrue(open, guest.endMs);
+  return rest ? [...entries, rest] : entries;
+}
+
+function accountOf({ team, provider }: SimulatedGuest): LedgerAccount {
+  return {
+    guestId: team.session.id,
+    sandboxId: team.session.id,
+    provider,
+    failureDomain: provider === 'morph' ? 'morph' : 'pve',
+    ...(provider === 'morph' ? {} : { node: 'pve1' }),
+    userId: team.userId,
+    size: team.size,
+  };
+}
+
+function rowsOf({ account, state, fromMs, toMs }: LedgerEntry, month: Month): readonly UsageRow[] {
+  const parts = splitByDay(Math.max(fromMs, month.fromMs), Math.min(toMs, month.toMs));
+  return parts.map((part) => ({ ...account, state, day: part.day, ms: part.toMs - part.fromMs }));
+}
+
+/** Morph's prices as its customers read them: by the hour, in dollars. */
+export interface MeterPrices {
+  readonly usdPerMcuHour: number;
+  readonly usdPerGibHourStored: number;
+  readonly usdPerNodeMonth: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** The meter: every guest's true hours times its rate, and the node in full. */
+export function billByMeter(guests: readonly SimulatedGuest[], prices: MeterPrices, month: Month): number {
+  const hoursIn = (fromMs: number, toMs: number) =>
+    Math.max(0, Math.min(toMs, month.toMs) - Math.max(fromMs, month.fromMs)) / HOUR_MS;
+  let usd = prices.usdPerNodeMonth;
+  for (const { provider, team, running, endMs } of guests) {
+    if (provider !== 'morph') continue;
+    const { vcpus, memoryMib, diskGib } = team.size;
+    const mcu = Math.max(vcpus, Math.ceil(memoryMib / 4_096), Math.ceil(diskGib / 16));
+    const ran = running.reduce((sum, { fromMs, toMs }) => sum + hoursIn(fromMs, Math.min(toMs, endMs)), 0);
+    const lay = hoursIn(team.startMs, endMs) - ran;
+    usd += ran * mcu * prices.usdPerMcuHour;
+    usd += lay * (memoryMib / 1_024 + diskGib) * prices.usdPerGibHourStored;
+  }
+  return usd;
+}
