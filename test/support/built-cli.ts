@@ -20,7 +20,7 @@ import { eventually } from './eventually.ts';
 const project = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface BuiltCli {
-  /** Holds `dist`, and nothing else of ours but `package.json`. */
+  /** Holds `dist`, and what else of ours lies beside it in the package. */
   readonly folder: string;
   start(words: readonly string[], environment: Readonly<Record<string, string>>): CliProcess;
   /** Kills what still runs, and removes the folder. */
@@ -54,7 +54,7 @@ export function buildCli(): BuiltCli {
   for (const beside of ['store/scripts', 'dashboard/assets']) {
     cpSync(join(project, 'src', beside), join(folder, 'dist', beside), { recursive: true });
   }
-  cpSync(join(project, 'package.json'), join(folder, 'package.json'));
+  for (const name of ['package.json', '.env.example']) cpSync(join(project, name), join(folder, name));
   symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
 
   const running = new Set<CliProcess>();
