@@ -5,6 +5,7 @@
 import { type JobState, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { NewerSchemaError } from '../core/newer-schema.ts';
 import { OPERATION_KINDS, type Operation, type OperationKind } from '../core/operation.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../core/provider-name.ts';
 import type { QueueCounts } from '../core/views.ts';
@@ -13,8 +14,10 @@ import { createWebhookQueue, type WebhookQueue } from './webhook-queue.ts';
 
 export const JOB_SCHEMA_VERSION = 1;
 
-export const attemptJobSchema = z.object({
-  schemaVersion: z.number().max(JOB_SCHEMA_VERSION, 'written by a newer release: upgrade this worker'),
+const versioned = z.object({ schemaVersion: z.number() });
+
+const attemptJobSchema = z.object({
+  schemaVersion: z.number(),
   operationId: z.string(),
   attempt: z.number(),
   kind: z.enum(OPERATION_KINDS),
@@ -25,6 +28,13 @@ export const attemptJobSchema = z.object({
 });
 
 export type AttemptJob = z.output<typeof attemptJobSchema>;
+
+/** @throws `NewerSchemaError` */
+export function parseAttemptJob(data: unknown): AttemptJob {
+  const { schemaVersion } = versioned.parse(data);
+  if (schemaVersion > JOB_SCHEMA_VERSION) throw new NewerSchemaError('the job', schemaVersion);
+  return attemptJobSchema.parse(data);
+}
 
 /** What people wait for goes first; a start must not queue behind a burst of pauses. Lower runs earlier. */
 const PRIORITY: Record<OperationKind, number> = {

@@ -7,7 +7,7 @@ import type { Attempt, Operation } from '../core/operation.ts';
 import { type Sandbox, stateDuring } from '../core/sandbox.ts';
 import { type Keys, transitionFacts, transitionKeys } from './keys.ts';
 import type { Reading } from './reading.ts';
-import { fieldsFromList, parseOperation, parseSandbox } from './records.ts';
+import { fieldsFromList, parseOperation, parseSandbox, SCHEMA_VERSION } from './records.ts';
 import type { Scripts } from './scripts.ts';
 import type { BeginTransaction, Transaction, TransactionResult } from './transaction.ts';
 
@@ -40,7 +40,8 @@ export interface Claim {
 export type ClaimResult =
   | { readonly status: 'claimed'; readonly claim: Claim }
   | { readonly status: 'held'; readonly waitMs: number }
-  | { readonly status: 'settled' | 'gone' }
+  /** `newer`: written by a newer release, and left untouched for its workers. */
+  | { readonly status: 'settled' | 'gone' | 'newer' }
   | { readonly status: 'stale'; readonly currentAttempt: number }
   | { readonly status: 'waiting'; readonly behind: string };
 
@@ -87,6 +88,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
           during,
           operation.sandboxId,
           ...transitionFacts(),
+          SCHEMA_VERSION,
         ],
       )) as readonly [string, ...unknown[]];
       return interpretReply(deps, reply, { subjectKey, holder, attempt });
@@ -129,8 +131,11 @@ async function interpretReply(
       return { status: 'stale', currentAttempt: Number(rest[0]) };
     case 'waiting':
       return { status: 'waiting', behind: String(rest[0]) };
+    case 'settled':
+    case 'newer':
+      return { status };
     default:
-      return { status: status === 'settled' ? 'settled' : 'gone' };
+      return { status: 'gone' };
   }
 }
 

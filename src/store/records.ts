@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { FAILURE_KINDS } from '../core/failure.ts';
 import type { Guest } from '../core/guest.ts';
+import { NewerSchemaError } from '../core/newer-schema.ts';
 import { type Attempt, OPERATION_KINDS, type Operation } from '../core/operation.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import { SANDBOX_STATES, type Sandbox } from '../core/sandbox.ts';
@@ -240,10 +241,7 @@ export function parseOperation(fields: Fields): Operation {
 }
 
 function parse<T extends z.ZodType>(what: string, schema: T, fields: Fields): z.output<T> {
-  if (Number(fields.schemaVersion) > SCHEMA_VERSION) {
-    throw new Error(
-      `${what} ${fields.id} was written by a newer release (schema ${fields.schemaVersion}): upgrade this process`,
-    );
-  }
+  const version = Number(fields.schemaVersion);
+  if (version > SCHEMA_VERSION) throw new NewerSchemaError(`${what} ${fields.id}`, version);
   return schema.parse(fields);
 }

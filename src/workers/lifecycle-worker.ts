@@ -3,7 +3,7 @@
  * is a delayed job, a failed attempt is a failed job with its reason, a lost lock aborts the attempt.
  */
 import { DelayedError, type Job, Worker } from 'bullmq';
-import { type AttemptJob, attemptJobSchema, queueName } from '../queues/queues.ts';
+import { type AttemptJob, queueName } from '../queues/queues.ts';
 import { HandOverError } from './attempt-session.ts';
 import { runAttempt } from './run-attempt.ts';
 import type { WorkerDeps } from './worker-deps.ts';
@@ -34,7 +34,7 @@ export async function startLifecycleWorker(
   // BullMQ passes a signal only to processors that declare three parameters.
   async function processJob(job: Job<AttemptJob>, token?: string, signal?: AbortSignal) {
     const signals = signal ? [signal, shutdown.signal] : [shutdown.signal];
-    const result = await runAttempt(deps, attemptJobSchema.parse(job.data), AbortSignal.any(signals));
+    const result = await runAttempt(deps, job.data, AbortSignal.any(signals));
     switch (result.result) {
       case 'succeeded':
         return result.summary;

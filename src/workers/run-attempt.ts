@@ -4,10 +4,11 @@
  * attempt as interrupted and issues the next.
  */
 import { randomUUID } from 'node:crypto';
+import { isNewerSchema } from '../core/newer-schema.ts';
 import { isSettled, type Operation, type OperationKind } from '../core/operation.ts';
 import { stateDuring } from '../core/sandbox.ts';
 import { isProviderError } from '../providers/provider-error.ts';
-import type { AttemptJob } from '../queues/queues.ts';
+import { type AttemptJob, parseAttemptJob } from '../queues/queues.ts';
 import type { Settlement } from '../store/attempt-endings.ts';
 import type { ClaimResult } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
@@ -34,12 +35,35 @@ const HANDLERS = {
   discard: discardGuest,
 } as const satisfies Record<OperationKind, Handler>;
 
-/** @throws whatever it cannot judge, `ClaimLostError` among it */
+/**
+ * How soon an attempt that a newer release wrote is offered again. Every worker of the old release that takes it
+ * puts it back; while both run, one of the new release has it after some seconds.
+ */
+const NEWER_DELAY_MS = 2_000;
+
+/**
+ * @param jobData as it lies in the queue
+ * @throws whatever it cannot judge, `ClaimLostError` among it
+ */
 export async function runAttempt(
   deps: WorkerDeps,
-  job: AttemptJob,
+  jobData: unknown,
   signal: AbortSignal,
 ): Promise<AttemptResult> {
+  try {
+    return await runJob(deps, parseAttemptJob(jobData), signal);
+  } catch (error) {
+    if (!isNewerSchema(error)) throw error;
+    deps.log.warn({ err: error }, 'left to a worker of the newer release');
+    return leftToNewer(error.message);
+  }
+}
+
+function leftToNewer(why: string): AttemptResult {
+  return { result: 'parked', delayMs: NEWER_DELAY_MS, why };
+}
+
+async function runJob(deps: WorkerDeps, job: AttemptJob, signal: AbortSignal): Promise<AttemptResult> {
   const operation = await deps.store.reading.operation(job.operationId);
   if (operation === undefined) return { result: 'skipped', why: 'its record is no longer kept' };
   if (isSettled(operation.state)) {
@@ -94,6 +118,8 @@ function explainNoClaim(claimed: Exclude<ClaimResult, { status: 'claimed' }>): A
       return { result: 'skipped', why: `attempt ${claimed.currentAttempt} has taken over` };
     case 'waiting':
       return { result: 'skipped', why: `operation ${claimed.behind} runs first` };
+    case 'newer':
+      return leftToNewer('a record of it was written by a newer release');
     case 'settled':
       return { result: 'skipped', why: 'its operation has settled' };
     case 'gone':

@@ -14,9 +14,10 @@
 -- ARGV[4] lease, ms       ARGV[5] send deadline, ms
 -- ARGV[6] state the sandbox shows meanwhile ('' for a discard)   ARGV[7] sandbox id
 -- ARGV[8..12] the bounds of `record-transition`
+-- ARGV[last] the newest schema version that the caller can read
 --
 -- Returns {'claimed', epoch, operation fields, subject fields}, {'held', ms to wait}, or one of
--- {'gone'} {'settled'} {'stale', current attempt} {'waiting', id of the operation in front}.
+-- {'gone'} {'newer'} {'settled'} {'stale', current attempt} {'waiting', id of the operation in front}.
 
 -- @include record-transition
 
@@ -30,6 +31,11 @@ if state ~= 'queued' and state ~= 'begun' then return { 'settled' } end
 local attempt = redis.call('HGET', operation, 'attempt')
 if attempt ~= ARGV[2] then return { 'stale', attempt } end
 if redis.call('EXISTS', subject) == 0 then return { 'gone' } end
+-- A newer release wrote it, whose workers are there to act on it: nothing of it is touched.
+for _, record in ipairs({ operation, subject }) do
+  local schema = tonumber(redis.call('HGET', record, 'schemaVersion') or '0')
+  if schema > tonumber(ARGV[#ARGV]) then return { 'newer' } end
+end
 local first = redis.call('LINDEX', KEYS[3], 0)
 if first ~= ARGV[1] then return { 'waiting', first or '' } end
 
