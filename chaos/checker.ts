@@ -31,6 +31,8 @@ export interface GuestFacts {
   readonly state: GuestState;
   readonly sandboxId: string;
   readonly createdByOperation: string;
+  /** Where it is, or is to be, as far as that is known. */
+  readonly nativeId?: string;
 }
 
 export interface OperationFacts {
@@ -72,10 +74,11 @@ export interface Verdict {
 }
 
 export function judge(
-  seen: readonly SeenGuest[],
+  inventory: readonly SeenGuest[],
   registry: Registry,
   accepted: readonly Accepted[],
 ): Verdict {
+  const seen = inventory.map((guest) => recognise(guest, registry));
   const busy = busySandboxes(registry);
   const stuck = findStuck(seen, registry);
   const freed = (id: string) => !stuck.some((finding) => finding.id === id);
@@ -90,6 +93,18 @@ export function judge(
     stuck,
     drifted: findDrift(seen, registry, busy),
   };
+}
+
+/**
+ * A guest under a lock may carry no marker: its clone has not written it yet, or its removal was cut short after
+ * it had taken the configuration away. Then it is the one that a record expects at this place.
+ */
+function recognise(guest: SeenGuest, { guests }: Registry): SeenGuest {
+  if (guest.guestId !== undefined || guest.lock === undefined) return guest;
+  for (const [guestId, { nativeId, sandboxId, state }] of guests) {
+    if (nativeId === guest.nativeId && state !== 'gone') return { ...guest, guestId, sandboxId };
+  }
+  return guest;
 }
 
 function busySandboxes({ operations }: Registry): ReadonlySet<string> {

@@ -11,10 +11,6 @@ export async function readRegistry(
     redis.zrange(keys.operationsDue, 0, -1),
     redis.zrange(keys.guestsCondemned, 0, -1),
   ]);
-  const guests = await readAll(
-    [...condemned, ...seen.flatMap(({ guestId }) => (guestId === undefined ? [] : [guestId]))],
-    async (id): Promise<GuestFacts | undefined> => reading.guest(id),
-  );
   const sandboxIds = [
     ...accepted.map(({ sandboxId }) => sandboxId),
     ...seen.flatMap(({ sandboxId }) => (sandboxId === undefined ? [] : [sandboxId])),
@@ -23,6 +19,16 @@ export async function readRegistry(
     const sandbox = await reading.sandbox(id);
     const guestId = sandbox?.placement?.guestId;
     return sandbox && { state: sandbox.state, ...(guestId === undefined ? {} : { guestId }) };
+  });
+  const guestIds = [
+    ...condemned,
+    ...seen.flatMap(({ guestId }) => (guestId === undefined ? [] : [guestId])),
+    ...[...sandboxes.values()].flatMap(({ guestId }) => (guestId === undefined ? [] : [guestId])),
+  ];
+  const guests = await readAll(guestIds, async (id): Promise<GuestFacts | undefined> => {
+    const guest = await reading.guest(id);
+    const nativeId = guest?.ref?.nativeId ?? guest?.intent.vmid?.toString();
+    return guest && { ...guest, ...(nativeId === undefined ? {} : { nativeId }) };
   });
   const creators = [...guests.values()].map(({ createdByOperation }) => createdByOperation);
   const operations = await readAll(

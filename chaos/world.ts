@@ -2,11 +2,11 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { markerFromMetadata, parseMarkerLine } from '../src/core/marker.ts';
 import type { Backends, LocalSimulatorOptions } from '../src/main/backends.ts';
-import type { FaultRule, MorphInventory, PveInventory } from '../src/simulators/simulators.ts';
+import type { FaultRule } from '../src/simulators/simulators.ts';
 import type { SeenGuest } from './checker.ts';
 import { MORPH_FAULTS, PVE_FAULTS } from './faults.ts';
+import { type Inventory, seenGuests } from './seen-guests.ts';
 
 export interface World {
   readonly backends: Backends;
@@ -46,10 +46,6 @@ const LATENCY = {
 const NODE_MIB = 192 * 1024;
 const CHANGING = ['POST', 'PUT', 'DELETE'];
 
-interface Inventory {
-  readonly pve: PveInventory;
-  readonly morph: MorphInventory;
-}
 type Counted = readonly (FaultRule & { readonly hits: number })[];
 
 export async function startWorld(seed: number): Promise<World> {
@@ -96,32 +92,6 @@ export async function startWorld(seed: number): Promise<World> {
       await gone;
     },
   };
-}
-
-function seenGuests({ pve, morph }: Inventory): readonly SeenGuest[] {
-  const ofPve = pve.guests
-    .filter(({ template }) => !template)
-    .map(({ vmid, name, description, status, lock }) => {
-      const marker = parseMarkerLine(description);
-      // A clone inherits its template's text until its own is written: only a marker with the guest's name counts.
-      const own = marker?.guest === name ? marker : undefined;
-      return {
-        nativeId: String(vmid),
-        ...(own && { guestId: own.guest, sandboxId: own.sandbox }),
-        running: status === 'running',
-        // What a suspend leaves is how Proxmox keeps a hibernated VM, and nothing to be freed.
-        ...(lock !== undefined && lock !== 'suspended' ? { lock } : {}),
-      };
-    });
-  const ofMorph = morph.instances.map(({ id, status, metadata }) => {
-    const marker = markerFromMetadata(metadata);
-    return {
-      nativeId: id,
-      ...(marker && { guestId: marker.guest, sandboxId: marker.sandbox }),
-      running: status === 'ready',
-    };
-  });
-  return [...ofPve, ...ofMorph];
 }
 
 function measureTrouble(rules: Counted, calls: readonly Readonly<Record<string, number>>[]): Trouble {

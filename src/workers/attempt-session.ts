@@ -7,6 +7,8 @@
  * it sends anything.
  */
 import type { Guest, GuestIntent, GuestRef } from '../core/guest.ts';
+import type { Operation } from '../core/operation.ts';
+import type { ProviderName } from '../core/provider-name.ts';
 import type { ProviderCall } from '../providers/provider.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import { type Claim, ClaimLostError, type LeaseTiming } from '../store/claims.ts';
@@ -18,7 +20,11 @@ export class HandOverError extends Error {
 }
 
 /** Called around every side effect, in order; tests list and interrupt steps with it. */
-export type StepObserver = (name: string, when: 'before' | 'after') => void | Promise<void>;
+export type StepObserver = (
+  name: string,
+  when: 'before' | 'after',
+  on: { readonly operation: Operation; readonly provider: ProviderName },
+) => void | Promise<void>;
 
 export interface AttemptSession {
   readonly claim: Claim;
@@ -60,6 +66,7 @@ export function openSession(
   const { store, timing, nowMs } = deps;
   const lease = keepLease(claim, timing, claimedAtMonotonicMs);
   const signal = AbortSignal.any([outerSignal, lease.signal]);
+  const on = { operation: claim.operation, provider: claim.attempt.provider };
   let guest = claim.guest;
   let permitTakenAtMs = Number.POSITIVE_INFINITY;
 
@@ -79,13 +86,13 @@ export function openSession(
       signal.throwIfAborted();
       if (!(await mayBeSent())) throw notSent(name);
       const provedAtMs = await lease.confirm();
-      await deps.onStep?.(name, 'before');
+      await deps.onStep?.(name, 'before', on);
       signal.throwIfAborted();
       // Counted from the proof, so that a process which is frozen after it finds the deadline passed. A create's
       // counts from its permit, because its guest's absence is judged by when that was taken.
       const fromMs = name === 'create' ? Math.min(permitTakenAtMs, provedAtMs) : provedAtMs;
       const result = await send(fromMs + timing.sendDeadlineMs);
-      await deps.onStep?.(name, 'after');
+      await deps.onStep?.(name, 'after', on);
       return result;
     },
   };

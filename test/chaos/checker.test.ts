@@ -136,6 +136,15 @@ describe('the checker', () => {
     expect(ids(verdict.stuck)).toEqual(['sbx-1']);
   });
 
+  it('recognises a half removed guest, which has lost its marker, by its place', () => {
+    const planted = registry({
+      sandboxes: [['sbx-1', { state: 'stuck', guestId: 'pvevm-1' }]],
+      guests: [['pvevm-1', { ...LIVE, nativeId: '20000' }]],
+    });
+    const verdict = judge([{ nativeId: '20000', running: false, lock: 'destroyed' }], planted, ACCEPTED);
+    expect(verdict).toMatchObject({ unanswered: [], unsettled: [], stuck: [{ id: 'sbx-1' }] });
+  });
+
   it('sees a record drift from its guest', () => {
     const planted = registry({ sandboxes: [['sbx-1', { state: 'paused', guestId: 'pvevm-1' }]] });
     expect(ids(judge([GUEST], planted, ACCEPTED).drifted)).toEqual(['sbx-1']);
