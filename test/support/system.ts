@@ -41,6 +41,8 @@ export interface TestSystemOptions {
   readonly timing?: Partial<SystemOptions['timing']>;
   readonly recovery?: RecoveryTiming;
   readonly latency?: LocalSimulatorOptions['latency'];
+  /** What the simulators held when they wrote it. */
+  readonly dataFile?: string;
   readonly redisUrl?: string;
   /** Default: a name of its own. */
   readonly deployment?: string;
@@ -76,6 +78,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     latency,
     nodeMemoryMib: test.nodeMemoryMib ?? ROOMY_NODE_MIB,
     ...(test.templates ? { templates: test.templates } : {}),
+    ...(test.dataFile ? { dataFile: test.dataFile } : {}),
   });
   const { pve, ...others } = simulatedBackends(simulators);
   const backends: Backends = {
@@ -102,8 +105,8 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     requestTimeoutMs: 2_000,
     ...(test.secretsKey ? { secretsKey: test.secretsKey } : {}),
     ...(test.onStep ? { onStep: test.onStep } : {}),
-    ...(test.webhook ? { webhook: test.webhook } : {}),
     ...(test.nowMs ? { nowMs: test.nowMs } : {}),
+    ...(test.webhook ? { webhook: test.webhook } : {}),
   };
   const system = await startSystem({
     ...options,
