@@ -7,6 +7,8 @@ export const ALERTS = {
   'breaker.opened': 'A provider fails starts; new ones go elsewhere until one works again.',
   'provider.unauthorized': 'A provider refuses our credentials, or they lack a permission.',
   'quota.exhausted': 'A provider takes no new guests until somebody pays.',
+  'redis.memory': 'Redis is nearly full: no new sandbox is taken in.',
+  'redis.policy': 'Redis evicts keys when its memory runs out.',
   'source.missing': 'A preset names a template or a snapshot that is not at the provider.',
   'guests.drifted': 'Somebody changed the name or the marker of a guest.',
   'guests.stuck': 'A guest is locked, and only a person at the provider can free it.',
@@ -15,6 +17,7 @@ export const ALERTS = {
   'registry.restored':
     'The registry was restored or long alone: sandboxes are watched before anything automatic happens.',
   'sandboxes.lost': 'More sandboxes than plausible are missing at a provider; none of them was called lost.',
+  'starts.fell_back': 'Most starts end up elsewhere than they were meant to.',
   'template.locked': 'A template has been locked for too long and is left out of the rotation.',
 } as const satisfies Readonly<Record<string, string>>;
 

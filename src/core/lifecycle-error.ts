@@ -11,6 +11,7 @@ export type LifecycleErrorCode =
   | 'too_many_operations'
   | 'idempotency_key_reused'
   | 'store_unavailable'
+  | 'store_full'
   // Only the HTTP API answers these.
   | 'unauthorized'
   | 'forbidden'
@@ -55,6 +56,7 @@ export const HTTP_STATUS = {
   no_provider_available: 503,
   no_capacity: 503,
   store_unavailable: 503,
+  store_full: 503,
   deadline_exceeded: 504,
   wait_timed_out: null,
   api_unreachable: null,
@@ -96,4 +98,15 @@ export class LifecycleError extends Error {
 /** Works across copies of this module, as `instanceof` does not. */
 export function isLifecycleError(value: unknown): value is LifecycleError {
   return typeof value === 'object' && value !== null && MARK in value;
+}
+
+/** Before Redis is full nothing new is taken in; once it is, nothing at all. */
+export function storeFull(cause?: unknown): LifecycleError {
+  return new LifecycleError({
+    code: 'store_full',
+    message: 'Redis has no room for new sandboxes',
+    remediation: 'Give Redis more memory (maxmemory); see redis.memory in docs/runbook.md.',
+    retryable: true,
+    ...(cause === undefined ? {} : { cause }),
+  });
 }

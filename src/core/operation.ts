@@ -38,6 +38,8 @@ export interface Route {
   readonly candidates: readonly ProviderName[];
   /** Every provider that was considered and dropped or moved, each with its reason. */
   readonly leftOut: readonly LeftOut[];
+  /** What it would have begun with, had that been well and had room. Absent: it does. */
+  readonly passedOver?: ProviderName;
 }
 
 export type AttemptOutcome = 'open' | 'succeeded' | 'failed' | 'interrupted' | 'superseded';

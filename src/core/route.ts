@@ -66,7 +66,7 @@ export function planRoute(input: RouteInput): Route {
   const doubtful: ProviderName[] = [];
   for (const provider of considered) {
     const status = input.statuses.find((candidate) => candidate.provider === provider);
-    const against = reasonAgainst(provider, status, input);
+    const against = reasonForGood(provider, input) ?? reasonForNow(status);
     const doubt = status && reasonForDoubt(status, input.nowMs);
     if (against !== undefined) leftOut.push({ provider, reason: against });
     else if (doubt === undefined) ready.push(provider);
@@ -75,7 +75,10 @@ export function planRoute(input: RouteInput): Route {
       leftOut.push({ provider, reason: `${doubt}: tried last` });
     }
   }
-  return { candidates: [...ready, ...doubtful], leftOut };
+  const candidates = [...ready, ...doubtful];
+  const wanted = considered.find((provider) => reasonForGood(provider, input) === undefined);
+  const passedOver = wanted === candidates[0] ? undefined : wanted;
+  return { candidates, leftOut, ...(passedOver ? { passedOver } : {}) };
 }
 
 function reasonForDoubt({ breaker, publishedAtMs }: ProviderStatus, nowMs: number): string | undefined {
@@ -141,14 +144,19 @@ function fnv1a(text: string): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
-function reasonAgainst(
+/** Why it cannot take this sandbox at all. */
+function reasonForGood(
   provider: ProviderName,
-  status: ProviderStatus | undefined,
-  { request, sources }: RouteInput,
+  { request, sources, statuses }: RouteInput,
 ): string | undefined {
+  const status = statuses.find((candidate) => candidate.provider === provider);
   if (status === undefined) return 'not enabled: no worker serves it';
   if (sources[provider] === undefined) return 'the preset has no source for it';
   if (request.requiresRamSnapshot && !status.preservesRam) return 'it cannot keep memory';
-  if (status.overCapacity !== undefined) return `over capacity: ${status.overCapacity}`;
   return undefined;
+}
+
+/** Why it cannot take it now. */
+function reasonForNow(status: ProviderStatus | undefined): string | undefined {
+  return status?.overCapacity === undefined ? undefined : `over capacity: ${status.overCapacity}`;
 }

@@ -107,7 +107,7 @@ function describeServing(
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
-  const { sweepTimeZone } = config;
+  const { sweepTimeZone, fallbackBound } = config;
   return {
     deployment,
     routing,
@@ -116,6 +116,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     timing,
     log,
     sweepTimeZone,
+    fallbackBound,
     ...(servicePorts && { servicePorts }),
     ...(webhook && { webhook }),
     ...(secretsKey && { secretsKey }),

@@ -1,5 +1,6 @@
 /** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
 import { hostname } from 'node:os';
+import type { FallbackBound } from '../core/fallback-share.ts';
 import { isSettled } from '../core/operation.ts';
 import type { Permits } from '../core/ports.ts';
 import type { RoutingPolicy } from '../core/route.ts';
@@ -60,6 +61,8 @@ export interface SystemOptions {
   readonly webhook?: WebhookTarget;
   /** Cron patterns of sweeps are read in it. Default UTC. */
   readonly sweepTimeZone?: string;
+  /** At which share of starts that fell back an alert is raised. */
+  readonly fallbackBound?: FallbackBound;
   /** What runs in this process besides submitting. Default: all. */
   readonly roles?: readonly SystemRole[];
 }
@@ -120,7 +123,13 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       closers.push(webhook.close);
     }
     if (roles.includes('sweeps') && installed) {
-      const sweepDeps = { ...endDeps(options, recovery, parts), deployment, providers: installed.providers };
+      const { fallbackBound } = options;
+      const sweepDeps = {
+        ...endDeps(options, recovery, parts),
+        deployment,
+        providers: installed.providers,
+        ...(fallbackBound ? { fallbackBound } : {}),
+      };
       const sweeps = await startSweepWorker(sweepDeps, {
         ...recovery,
         timeZone: options.sweepTimeZone ?? 'UTC',

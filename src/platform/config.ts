@@ -1,3 +1,4 @@
+import type { FallbackBound } from '../core/fallback-share.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { RoutingPolicy } from '../core/route.ts';
 import type { Preset } from '../core/start-request.ts';
@@ -49,6 +50,7 @@ interface CommonConfig {
   readonly logLevel: Environment['LOG_LEVEL'];
   readonly dataDir: string;
   readonly sweepTimeZone: string;
+  readonly fallbackBound: FallbackBound;
   readonly concurrency: {
     /** Attempts that one worker process carries out at a time, per provider. */
     readonly perWorker: number;
@@ -220,6 +222,10 @@ function commonConfig(env: Environment) {
     logLevel: env.LOG_LEVEL,
     dataDir: env.DATA_DIR,
     sweepTimeZone: env.SWEEP_TIME_ZONE,
+    fallbackBound: {
+      share: env.FALLBACK_ALERT_SHARE / 100,
+      windowMs: env.FALLBACK_ALERT_WINDOW_MINUTES * 60_000,
+    },
     concurrency: { perWorker: env.WORKER_CONCURRENCY, perProvider: env.PROVIDER_CONCURRENCY },
     timing: {
       unknownHoldMs: env.UNKNOWN_HOLD_MS,

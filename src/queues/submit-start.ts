@@ -1,5 +1,5 @@
 import type { GuestSize } from '../core/guest.ts';
-import { LifecycleError } from '../core/lifecycle-error.ts';
+import { LifecycleError, storeFull } from '../core/lifecycle-error.ts';
 import type { Operation } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import { planRoute } from '../core/route.ts';
@@ -18,6 +18,8 @@ export async function submitStart(
   request: StartRequest,
   options: SubmitOptions,
 ): Promise<Operation> {
+  // Not an answer to keep under the key: keeping it needs room too.
+  if (await deps.store.memory.isFull()) throw storeFull();
   const key = keyFor(options, { kind: 'start', request });
   return answerOnce(
     deps.store,

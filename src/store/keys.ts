@@ -34,6 +34,7 @@
  * | installs:own | ids of installations that a rebuild took over | for ever, a few | 20 |
  * | providers, deployment | what workers publish | for ever, a handful | 500 |
  * | breakers | failure domain → its breaker, while it counts failures or is open | for ever, a handful | 300 |
+ * | starts | starts that succeeded, per five minutes, and how many fell back | 24 h | 100 |
  * | alerts | what an operator is told of: name and subject → when and why | while it lasts, at most 1,000 | 400 |
  * | access:tokens, :names | digest of a token → who it is, name → digest | until revoked | 250 |
  * | access:session, :code | digest of a cookie or login code → digest of its token | 12 h, 24 h | 150 |
@@ -92,6 +93,8 @@ export interface Keys {
   readonly settlements: string;
   readonly providers: string;
   readonly deployment: string;
+  /** Starts of one slice of time. */
+  startCounts(slice: number): string;
   /** Failure domain → its breaker. */
   readonly breakers: string;
   /** `name|subject` → the alert that is raised. */
@@ -169,6 +172,8 @@ export const WEBHOOK_MAX_BACKLOG = 100_000;
 export const WEBHOOK_MAX_DEAD = 1_000;
 /** About 2.5 MB, months of a busy team's clicks; older entries belong into whatever collects the logs. */
 export const AUDIT_MAX_LENGTH = 10_000;
+/** The longest window in which the share of starts that fell back is looked at. */
+export const START_COUNTS_RETENTION_MS = 24 * 60 * 60 * 1000;
 /** More than anybody reads: when as much as this is wrong at once, one more line says nothing new. */
 export const MAX_ALERTS = 1_000;
 /** The outbox of the webhook that holds what is told of alerts, in the place of a sandbox's id. */
@@ -224,6 +229,7 @@ export function createKeys(deployment: string): Keys {
     settlements: `${tag}:settlements`,
     providers: `${tag}:providers`,
     deployment: `${tag}:deployment`,
+    startCounts: (slice) => `${tag}:starts:${slice}`,
     breakers: `${tag}:breakers`,
     alerts: `${tag}:alerts`,
     access: createAccessKeys(`${tag}:access`),

@@ -150,6 +150,7 @@ const operationSchema = z.object({
     z.object({
       candidates: z.array(provider),
       leftOut: z.array(z.object({ provider, reason: z.string() })),
+      passedOver: provider.exactOptional(),
     }),
   ),
   createdAtMs: stored,

@@ -15,9 +15,11 @@ import { createInventory, type Inventory } from './inventory.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createListing, type Listing } from './listing.ts';
 import { createMeasures, type Measures } from './measures.ts';
+import { createMemoryWatch, type MemoryWatch } from './memory-watch.ts';
 import { createReading, type Reading } from './reading.ts';
 import { createScripts, type Scripts } from './scripts.ts';
 import { createSettlements, type Settlements } from './settlements.ts';
+import { createStartCounts, type StartCountStore } from './start-counts.ts';
 import { createSubmission, type Submission } from './submission.ts';
 import { createSweepStore, type SweepStore } from './sweeps.ts';
 import { type BeginTransaction, createTransactions } from './transaction.ts';
@@ -48,6 +50,8 @@ export interface Store {
   readonly measures: Measures;
   readonly alerts: AlertStore;
   readonly breakers: Breakers;
+  readonly startCounts: StartCountStore;
+  readonly memory: MemoryWatch;
   readonly sweeps: SweepStore;
   readonly activity: ActivityStore;
   /** Closes what the store opened itself; the connection it was given stays its owner's. */
@@ -92,6 +96,8 @@ export function createStore(
     audit: createAuditLog(redis, keys),
     measures: createMeasures(redis, keys),
     alerts,
+    startCounts: createStartCounts(redis, keys),
+    memory: createMemoryWatch(redis),
     breakers: createBreakers({ redis, keys, begin, alerts }),
     sweeps: createSweepStore(redis, keys),
     activity: createActivityStore({ redis, keys, scripts }),

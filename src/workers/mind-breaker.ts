@@ -69,7 +69,10 @@ export async function tellOfSuccess(deps: BreakerDeps, { operation, sandbox }: C
     const result = kind === 'start' ? 'usable' : 'completed';
     const subject = faultSubject(provider.name, operation, sandbox?.request.preset);
     const faults = Object.values(CONFIGURATION_FAULTS).map((name): AlertKey => ({ name, subject }));
+    const { candidates, passedOver = candidates[0] } = operation.route;
+    const fellBack = provider.name !== passedOver;
     await Promise.all([
+      ...(kind === 'start' ? [store.startCounts.add({ fellBack }, nowMs)] : []),
       store.breakers.record(provider.failureDomain, { result }, nowMs),
       store.alerts.clearAll(faults, nowMs),
     ]);

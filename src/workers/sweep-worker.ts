@@ -12,6 +12,7 @@ import { discardCondemned } from './sweeps/discard-condemned.ts';
 import { reconcileProviders } from './sweeps/reconcile-provider.ts';
 import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
+import { watchDeployment } from './sweeps/watch-deployment.ts';
 
 export const SWEEPS = {
   'rescue-operations': {
@@ -30,6 +31,11 @@ export const SWEEPS = {
     jitterMs: 10_000,
     run: reconcileProviders,
     description: 'Compares what each provider shows with the registry, and brings the registry in line.',
+  },
+  'watch-deployment': {
+    schedule: { everyMs: 30_000 },
+    run: watchDeployment,
+    description: 'Raises and clears the alerts about Redis and about the share of starts that fell back.',
   },
   'repair-webhooks': {
     schedule: { everyMs: 5_000 },

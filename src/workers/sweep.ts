@@ -1,4 +1,5 @@
 /** The one form of a sweep: read a bounded batch → plan → submit operations → return counts. */
+import type { FallbackBound } from '../core/fallback-share.ts';
 import type { SweepCounts } from '../core/sweep.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { EndDeps } from './end-attempt.ts';
@@ -9,6 +10,7 @@ export interface SweepDeps extends EndDeps {
   readonly deployment: string;
   /** Those that this process is configured for. Sweeps only read from them. */
   readonly providers: readonly Provider[];
+  readonly fallbackBound?: FallbackBound;
 }
 
 export interface SweepRunOptions {

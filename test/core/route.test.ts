@@ -144,7 +144,7 @@ describe('a filter removes a candidate and says why', () => {
       'over capacity: pve1 has 2 GiB left',
     ],
   ])('%s', (_case, given, reason) => {
-    expect(route(given)).toEqual({ candidates: ['morph'], leftOut: [{ provider: 'pve-vm', reason }] });
+    expect(route(given)).toMatchObject({ candidates: ['morph'], leftOut: [{ provider: 'pve-vm', reason }] });
   });
 
   it('a container is fit for whoever does not need memory', () => {
@@ -180,7 +180,7 @@ describe('workers that were not heard of lately', () => {
   });
 
   it('move their provider last just after it, with the reason', () => {
-    expect(route({ statuses, nowMs: 60_001 })).toEqual({
+    expect(route({ statuses, nowMs: 60_001 })).toMatchObject({
       candidates: ['morph', 'pve-vm'],
       leftOut: [{ provider: 'pve-vm', reason: 'its workers were last heard of 60 s ago: tried last' }],
     });
@@ -224,15 +224,40 @@ describe('an open breaker', () => {
       ['pve-vm'],
     ],
   ])('%s', (_case, given, candidates, moved) => {
-    expect(route(given)).toEqual({ candidates, leftOut: moved.map((provider) => ({ provider, reason })) });
+    expect(route(given)).toMatchObject({
+      candidates,
+      leftOut: moved.map((provider) => ({ provider, reason })),
+    });
   });
 
   it('does not bring back a candidate that a filter removed', () => {
     const statuses = [status('pve-vm', { breaker: 'open', overCapacity: 'full' }), status('morph')];
-    expect(route({ statuses })).toEqual({
+    expect(route({ statuses })).toMatchObject({
       candidates: ['morph'],
       leftOut: [{ provider: 'pve-vm', reason: 'over capacity: full' }],
     });
+  });
+});
+
+describe('the provider that was passed over', () => {
+  const full = { overCapacity: 'full' };
+  it.each<[string, Case, ProviderName | undefined]>([
+    ['nobody, when all is well', {}, undefined],
+    [
+      'the first, when its breaker is open',
+      { statuses: [status('pve-vm', { breaker: 'open' }), status('morph')] },
+      'pve-vm',
+    ],
+    [
+      'nobody, while a half-open one takes trials',
+      { statuses: [status('pve-vm', { breaker: 'half_open' }), status('morph')] },
+      undefined,
+    ],
+    ['the first, when it is full', { statuses: [status('pve-vm', full), status('morph')] }, 'pve-vm'],
+    ['nobody, when the first could never take it', { statuses: [status('morph')] }, undefined],
+    ['not a later one that is full', { statuses: [status('pve-vm'), status('morph', full)] }, undefined],
+  ])('is %s', (_case, given, passedOver) => {
+    expect(route(given).passedOver).toBe(passedOver);
   });
 });
 

@@ -23,6 +23,7 @@ const RETRY_AFTER_S: Partial<Record<LifecycleError['code'], number>> = {
   too_many_operations: 5,
   too_many_streams: 30,
   store_unavailable: 2,
+  store_full: 30,
 };
 
 /** Nobody listens any more; nginx's number for it, seen only in our own logs. */

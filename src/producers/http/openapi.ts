@@ -37,6 +37,7 @@ const COMMON_ERRORS: readonly LifecycleErrorCode[] = [
   'too_many_requests',
   'internal_error',
   'store_unavailable',
+  'store_full',
 ];
 const BODY_ERRORS: readonly LifecycleErrorCode[] = ['body_too_large', 'unsupported_media_type'];
 

@@ -1,0 +1,38 @@
+/** Starts that succeeded, counted in slices of time, each of which goes by itself. */
+import type { Redis } from 'ioredis';
+import type { StartCounts } from '../core/fallback-share.ts';
+import { type Keys, START_COUNTS_RETENTION_MS } from './keys.ts';
+
+export interface StartCountStore {
+  add(start: { readonly fellBack: boolean }, nowMs: number): Promise<void>;
+  /** Of the last `windowMs`, to a slice. */
+  within(windowMs: number, nowMs: number): Promise<StartCounts>;
+}
+
+/** A day of them is 288 small hashes: what a window of a day reads in one go. */
+const SLICE_MS = 5 * 60_000;
+
+export function createStartCounts(redis: Redis, keys: Keys): StartCountStore {
+  const sliceOf = (ms: number) => Math.floor(ms / SLICE_MS);
+  return {
+    async add({ fellBack }, nowMs) {
+      const key = keys.startCounts(sliceOf(nowMs));
+      const pipeline = redis.pipeline().hincrby(key, 'total', 1);
+      if (fellBack) pipeline.hincrby(key, 'fellBack', 1);
+      await pipeline.pexpire(key, START_COUNTS_RETENTION_MS).exec();
+    },
+    async within(windowMs, nowMs) {
+      const slices = Math.ceil(Math.min(windowMs, START_COUNTS_RETENTION_MS) / SLICE_MS);
+      const pipeline = redis.pipeline();
+      for (let back = 0; back < slices; back += 1) pipeline.hgetall(keys.startCounts(sliceOf(nowMs) - back));
+      const counted = { total: 0, fellBack: 0 };
+      for (const [error, slice] of (await pipeline.exec()) ?? []) {
+        if (error) throw error;
+        const { total = 0, fellBack = 0 } = slice as Partial<Record<keyof StartCounts, string>>;
+        counted.total += Number(total);
+        counted.fellBack += Number(fellBack);
+      }
+      return counted;
+    },
+  };
+}
