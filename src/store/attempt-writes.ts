@@ -23,8 +23,9 @@ export interface Hold {
 }
 
 export interface AttemptWrites {
+  /** Records what is to be created and takes its send permit: whoever recorded it may send the create. */
   recordIntent(claim: Claim, intent: GuestIntent, nowMs: number): Promise<Guest>;
-  /** True for exactly one caller per intent: that one may send the create. */
+  /** For an intent of an earlier attempt. True for exactly one caller per intent: that one may send the create. */
   takeSendPermit(claim: Claim, guestId: string, nowMs: number): Promise<boolean>;
   recordCreated(claim: Claim, ref: GuestRef, task: string | undefined): Promise<void>;
   /** Remembers, before it is asked for, that this operation boots the guest from its disk. */
@@ -59,6 +60,7 @@ async function recordIntent(keys: Keys, claim: Claim, intent: GuestIntent, nowMs
     state: 'creating',
     provider: intent.provider,
     intent,
+    sentAtMs: nowMs,
     createdByOperation: operation.id,
   };
   const transaction = claim
@@ -71,6 +73,7 @@ async function recordIntent(keys: Keys, claim: Claim, intent: GuestIntent, nowMs
       state: guest.state,
       provider: guest.provider,
       intent: JSON.stringify(intent),
+      sentAtMs: nowMs,
       createdByOperation: guest.createdByOperation,
       createdAtMs: nowMs,
     })

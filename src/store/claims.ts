@@ -42,6 +42,8 @@ export type ClaimResult =
   | { readonly status: 'held'; readonly waitMs: number }
   /** `newer`: written by a newer release, and left untouched for its workers. */
   | { readonly status: 'settled' | 'gone' | 'newer' }
+  /** The slot that it was to hold is not its own. */
+  | { readonly status: 'unslotted' }
   | { readonly status: 'stale'; readonly currentAttempt: number }
   | { readonly status: 'waiting'; readonly behind: string };
 
@@ -50,9 +52,19 @@ export class ClaimLostError extends Error {
   override readonly name = 'ClaimLostError';
 }
 
+/** What is claimed; `guestId` only for a `discard`, which is claimed on its guest. */
+export type ClaimSubject = Pick<Operation, 'id' | 'kind' | 'sandboxId' | 'guestId'>;
+
+export interface ClaimOptions {
+  /** The permit that the operation has to hold; whoever takes it in the same breath need not wait for the answer. */
+  readonly slot?: string;
+  /** The guest that it will most likely be about: read in the same round trip. */
+  readonly likelyGuestId?: string;
+}
+
 export interface Claims {
   /** @param holder unique per run of an attempt */
-  claim(operation: Operation, attempt: number, holder: string): Promise<ClaimResult>;
+  claim(subject: ClaimSubject, attempt: number, holder: string, options?: ClaimOptions): Promise<ClaimResult>;
 }
 
 export interface ClaimsDeps {
@@ -67,10 +79,10 @@ export function createClaims(deps: ClaimsDeps): Claims {
   const { keys, scripts, timing } = deps;
 
   return {
-    async claim(operation, attempt, holder) {
+    async claim(operation, attempt, holder, { slot, likelyGuestId } = {}) {
       const subjectKey = subjectKeyOf(keys, operation);
       const during = stateDuring(operation.kind) ?? '';
-      const reply = (await scripts.run(
+      const claiming = scripts.run(
         'claim',
         [
           keys.operation(operation.id),
@@ -78,6 +90,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
           keys.pending(subjectKey),
           keys.operationsDue,
           ...transitionKeys(keys, operation.sandboxId),
+          ...(slot === undefined ? [] : [keys.permits(slot).holders]),
         ],
         [
           operation.id,
@@ -90,8 +103,12 @@ export function createClaims(deps: ClaimsDeps): Claims {
           ...transitionFacts(),
           SCHEMA_VERSION,
         ],
-      )) as readonly [string, ...unknown[]];
-      return interpretReply(deps, reply, { subjectKey, holder, attempt });
+      ) as Promise<readonly [string, ...unknown[]]>;
+      // Sent behind the claim on the same connection: it is read as it is once nobody else writes it.
+      // One that cannot be read is read again where it is needed, and what is wrong with it told there.
+      const reading = likelyGuestId && deps.reading.guest(likelyGuestId).catch(() => undefined);
+      const [reply, likelyGuest] = await Promise.all([claiming, reading || undefined]);
+      return interpretReply(deps, reply, { subjectKey, holder, attempt, likelyGuest });
     },
   };
 }
@@ -105,6 +122,7 @@ interface ClaimContext {
   readonly subjectKey: string;
   readonly holder: string;
   readonly attempt: number;
+  readonly likelyGuest: Guest | undefined;
 }
 
 async function interpretReply(
@@ -133,6 +151,7 @@ async function interpretReply(
       return { status: 'waiting', behind: String(rest[0]) };
     case 'settled':
     case 'newer':
+    case 'unslotted':
       return { status };
     default:
       return { status: 'gone' };
@@ -141,7 +160,7 @@ async function interpretReply(
 
 async function buildClaim(
   { keys, scripts, reading, begin, timing }: ClaimsDeps,
-  { subjectKey, holder, attempt: number }: ClaimContext,
+  { subjectKey, holder, attempt: number, likelyGuest }: ClaimContext,
   operation: Operation,
   sandbox: Sandbox | undefined,
   epoch: number,
@@ -150,12 +169,13 @@ async function buildClaim(
   if (attempt === undefined) throw new Error(`operation ${operation.id} has no record of attempt ${number}`);
   const guestId = operation.guestId ?? attempt.guestId ?? sandbox?.placement?.guestId;
   const operationKey = keys.operation(operation.id);
+  const readGuest = async (id: string) => (likelyGuest?.id === id ? likelyGuest : reading.guest(id));
 
   return {
     operation,
     attempt,
     sandbox,
-    guest: guestId === undefined ? undefined : await reading.guest(guestId),
+    guest: guestId === undefined ? undefined : await readGuest(guestId),
     epoch,
     async destroyWaits() {
       const pending = await reading.pendingOperations(operation.sandboxId);

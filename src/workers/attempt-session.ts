@@ -31,6 +31,7 @@ export interface AttemptSession {
   readonly call: ProviderCall;
   /** The guest of this attempt as this run knows it: newer than `claim.guest` once an intent was recorded. */
   readonly guest: Guest | undefined;
+  /** With its send permit: this run may send the create. */
   recordIntent(intent: GuestIntent): Promise<Guest>;
   takeSendPermit(guestId: string): Promise<boolean>;
   recordCreated(ref: GuestRef, task: string | undefined): Promise<void>;
@@ -113,6 +114,7 @@ export function openSession(
       return guest;
     },
     async recordIntent(intent) {
+      permitTakenAtMs = performance.now();
       guest = await proving(() => store.attempts.recordIntent(claim, intent, nowMs()));
       return guest;
     },

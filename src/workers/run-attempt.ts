@@ -5,12 +5,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import { isNewerSchema } from '../core/newer-schema.ts';
-import { isSettled, type Operation, type OperationKind } from '../core/operation.ts';
+import type { OperationKind } from '../core/operation.ts';
 import { stateDuring } from '../core/sandbox.ts';
 import { isProviderError } from '../providers/provider-error.ts';
 import { type AttemptJob, parseAttemptJob } from '../queues/queues.ts';
 import type { Settlement } from '../store/attempt-endings.ts';
-import type { ClaimResult } from '../store/claims.ts';
+import type { ClaimResult, ClaimSubject } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import { type AttemptSession, HandOverError, openSession } from './attempt-session.ts';
 import { endFailedAttempt, handOver } from './end-attempt.ts';
@@ -21,8 +21,11 @@ import { inspectSandbox } from './operations/inspect.ts';
 import { pauseSandbox } from './operations/pause.ts';
 import { resumeSandbox } from './operations/resume.ts';
 import { startSandbox } from './operations/start.ts';
-import { giveSlotBack, withinShare } from './slot-share.ts';
+import { withinShare } from './slot-share.ts';
 import type { WorkerDeps } from './worker-deps.ts';
+
+/** It takes a slot, or its place in line, when it comes back. */
+const LOST_SLOT_PARK_MS = 500;
 
 type Handler = (session: AttemptSession, deps: WorkerDeps) => Promise<Settlement>;
 
@@ -64,23 +67,33 @@ function leftToNewer(why: string): AttemptResult {
 }
 
 async function runJob(deps: WorkerDeps, job: AttemptJob, signal: AbortSignal): Promise<AttemptResult> {
-  const operation = await deps.store.reading.operation(job.operationId);
-  if (operation === undefined) return { result: 'skipped', why: 'its record is no longer kept' };
-  if (isSettled(operation.state)) {
-    await giveSlotBack(deps, operation);
-    return { result: 'skipped', why: 'its operation has settled' };
-  }
-  return withinShare(deps, operation, () => runClaimed(deps, operation, job.attempt, signal));
+  const subject = await subjectOf(deps, job);
+  if (subject === undefined) return { result: 'skipped', why: 'its record is no longer kept' };
+  const likelyGuestId = job.guestId;
+  let claimedAtMs = performance.now();
+  const claim = (slot?: string) => {
+    claimedAtMs = performance.now();
+    return deps.store.claims.claim(subject, job.attempt, `${deps.workerName} ${randomUUID()}`, {
+      ...(slot === undefined ? {} : { slot }),
+      ...(likelyGuestId === undefined ? {} : { likelyGuestId }),
+    });
+  };
+  return withinShare(deps, subject, claim, (claimed) => runClaimed(deps, claimed, claimedAtMs, signal));
+}
+
+/** A job says all that a claim needs, but for the discards of an earlier release, whose guest is on record. */
+async function subjectOf({ store }: WorkerDeps, job: AttemptJob): Promise<ClaimSubject | undefined> {
+  const { operationId: id, kind, sandboxId, guestId } = job;
+  if (kind !== 'discard') return { id, kind, sandboxId };
+  return guestId === undefined ? store.reading.operation(id) : { id, kind, sandboxId, guestId };
 }
 
 async function runClaimed(
   deps: WorkerDeps,
-  operation: Operation,
-  attempt: number,
+  claimed: ClaimResult,
+  claimedAtMs: number,
   signal: AbortSignal,
 ): Promise<AttemptResult> {
-  const claimedAtMs = performance.now();
-  const claimed = await deps.store.claims.claim(operation, attempt, `${deps.workerName} ${randomUUID()}`);
   if (claimed.status !== 'claimed') return explainNoClaim(claimed);
 
   const session = openSession({ ...deps, timing: deps.timing.lease }, claimed.claim, claimedAtMs, signal);
@@ -91,7 +104,7 @@ async function runClaimed(
     }
     const superseded = await supersededByDestroy(session);
     if (superseded === undefined) await mindBreaker(deps, session);
-    const settlement = superseded ?? (await HANDLERS[operation.kind](session, deps));
+    const settlement = superseded ?? (await HANDLERS[claimed.claim.operation.kind](session, deps));
     return await settle(deps, session, settlement);
   } catch (error) {
     if (session.pinBroken) {
@@ -120,6 +133,8 @@ function explainNoClaim(claimed: Exclude<ClaimResult, { status: 'claimed' }>): A
       return { result: 'skipped', why: `operation ${claimed.behind} runs first` };
     case 'newer':
       return leftToNewer('a record of it was written by a newer release');
+    case 'unslotted':
+      return { result: 'parked', delayMs: LOST_SLOT_PARK_MS, why: 'its slot was given to another' };
     case 'settled':
       return { result: 'skipped', why: 'its operation has settled' };
     case 'gone':

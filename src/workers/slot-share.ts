@@ -3,7 +3,8 @@
  * destroys, for which somebody waits, so that these never queue behind a burst. Within one process a counter
  * keeps the share, over all processes a permit: whoever finds it taken parks and is woken in its turn.
  */
-import { isSettled, type Operation, type OperationKind } from '../core/operation.ts';
+import { isSettled, type OperationKind } from '../core/operation.ts';
+import type { ClaimResult, ClaimSubject } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
@@ -27,17 +28,27 @@ export function slotsWithReserve(share: number): number {
   return share + Math.max(1, Math.ceil(share * KEPT_FREE));
 }
 
+/** Claims, naming the slot that the operation has to hold, if it has to hold one. */
+type ClaimWith = (slot?: string) => Promise<ClaimResult>;
+type RunClaimed = (claimed: ClaimResult) => Promise<AttemptResult>;
+
+/** Claims within the share, and runs with what came of the claim; nothing is claimed beyond the share. */
 export async function withinShare(
   deps: SlotDeps,
-  operation: Operation,
-  run: () => Promise<AttemptResult>,
+  operation: ClaimSubject,
+  claim: ClaimWith,
+  run: RunClaimed,
 ): Promise<AttemptResult> {
-  if (!SHARED.has(operation.kind)) return run();
+  if (!SHARED.has(operation.kind)) return run(await claim());
   if (!deps.localShare.take()) {
+    // It may have been handed a slot and been superseded since: then nobody else may wait for that slot.
+    if (await freeIfOver(deps, operation.id, slotsOf(deps))) {
+      return { result: 'skipped', why: 'its operation has settled' };
+    }
     return { result: 'parked', delayMs: LOCAL_PARK_MS, why: 'this worker has its share at work' };
   }
   try {
-    return await withPermit(deps, operation, run);
+    return await withPermit(deps, operation, claim, run);
   } finally {
     deps.localShare.giveBack();
   }
@@ -45,27 +56,29 @@ export async function withinShare(
 
 async function withPermit(
   deps: SlotDeps,
-  operation: Operation,
-  run: () => Promise<AttemptResult>,
+  operation: ClaimSubject,
+  claim: ClaimWith,
+  run: RunClaimed,
 ): Promise<AttemptResult> {
   const name = slotsOf(deps);
-  const answer = await deps.permits.take(operation.id, [{ name, limit: deps.slots }]);
-  if (!answer.granted) {
+  // Both go out at once; the claim finds the slot taken, or takes nothing.
+  const [answer, claimed] = await Promise.all([
+    deps.permits.take(operation.id, [{ name, limit: deps.slots }]),
+    claim(name),
+  ]);
+  // Refused and claimed all the same: the slot was handed over in between.
+  if (!answer.granted && claimed.status === 'unslotted') {
     const { place, oldest } = answer;
     if (oldest.heldForMs > SUSPICIOUS_AFTER_MS) await freeIfOver(deps, oldest.holder, name);
     const delayMs = Math.min(LONGEST_PARK_MS, PARK_MS + place * PARK_PER_PLACE_MS);
     return { result: 'parked', delayMs, why: `waits for a slot, place ${place} in line` };
   }
   try {
-    return await run();
+    // They came in the other order when Redis had forgotten the first one's script.
+    return await run(claimed.status === 'unslotted' ? await claim(name) : claimed);
   } finally {
     await deps.permits.release(operation.id, name);
   }
-}
-
-/** An operation that was superseded while it waited may have been handed a slot since. */
-export async function giveSlotBack(deps: SlotDeps, { id, kind }: Operation): Promise<void> {
-  if (SHARED.has(kind)) await deps.permits.release(id, slotsOf(deps));
 }
 
 function slotsOf({ provider }: SlotDeps): string {
@@ -73,7 +86,9 @@ function slotsOf({ provider }: SlotDeps): string {
 }
 
 /** A worker that died took its slot along; its operation gives it back when it goes on, or has settled. */
-async function freeIfOver({ store, permits }: SlotDeps, holder: string, name: string): Promise<void> {
+async function freeIfOver({ store, permits }: SlotDeps, holder: string, name: string): Promise<boolean> {
   const operation = await store.reading.operation(holder);
-  if (operation === undefined || isSettled(operation.state)) await permits.release(holder, name);
+  const isOver = operation === undefined || isSettled(operation.state);
+  if (isOver) await permits.release(holder, name);
+  return isOver;
 }

@@ -10,6 +10,7 @@
 --
 -- KEYS[1] operation   KEYS[2] subject   KEYS[3] pending operations of the subject
 -- KEYS[4] operations:due   KEYS[5..15] the keys of `record-transition`
+-- KEYS[16] who holds a slot, where the operation has to hold one (absent: it need not)
 -- ARGV[1] operation id    ARGV[2] attempt number   ARGV[3] holder (unique per run)
 -- ARGV[4] lease, ms       ARGV[5] send deadline, ms
 -- ARGV[6] state the sandbox shows meanwhile ('' for a discard)   ARGV[7] sandbox id
@@ -17,7 +18,7 @@
 -- ARGV[last] the newest schema version that the caller can read
 --
 -- Returns {'claimed', epoch, operation fields, subject fields}, {'held', ms to wait}, or one of
--- {'gone'} {'newer'} {'settled'} {'stale', current attempt} {'waiting', id of the operation in front}.
+-- {'gone'} {'newer'} {'settled'} {'stale', current attempt} {'unslotted'} {'waiting', id of the operation in front}.
 
 -- @include record-transition
 
@@ -28,6 +29,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = redis.call('HGET', operation, 'state')
 if not state then return { 'gone' } end
 if state ~= 'queued' and state ~= 'begun' then return { 'settled' } end
+if KEYS[16] and not redis.call('ZSCORE', KEYS[16], ARGV[1]) then return { 'unslotted' } end
 local attempt = redis.call('HGET', operation, 'attempt')
 if attempt ~= ARGV[2] then return { 'stale', attempt } end
 if redis.call('EXISTS', subject) == 0 then return { 'gone' } end

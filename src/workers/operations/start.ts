@@ -19,8 +19,11 @@ export async function startSandbox(session: AttemptSession, deps: WorkerDeps): P
   const { operation, sandbox } = session.claim;
   if (sandbox === undefined) throw new Error(`the sandbox of ${operation.id} has no record`);
 
-  const guest = session.guest ?? (await intendGuest(session, deps, sandbox.request));
-  const created = await createOnce(session, deps, guest);
+  const inherited = session.guest;
+  const guest = inherited ?? (await intendGuest(session, deps, sandbox.request));
+  const created = inherited
+    ? await createOnce(session, deps, inherited)
+    : await sendCreate(session, deps, guest);
   const facts = await bringUpUsable(session, deps, guest.intent, created);
   return {
     operation: { state: 'succeeded' },
@@ -89,15 +92,19 @@ function markerFor(
   };
 }
 
-/** Sends the create if nobody has; otherwise finds out what became of it, and never sends it again. */
+/** For a guest that an earlier attempt meant to create. Sends the create if nobody has; otherwise finds out what became of it, and never sends it again. */
 async function createOnce(session: AttemptSession, deps: WorkerDeps, guest: Guest): Promise<CreatedGuest> {
   if (guest.ref) return withTask(guest.ref, guest.creationTask);
-  if (await session.takeSendPermit(guest.id)) {
-    const created = await deps.provider.create(guest.intent, session.call);
-    await session.recordCreated(created.ref, created.task);
-    return created;
-  }
-  return lookForGuest(session, deps, guest);
+  return (await session.takeSendPermit(guest.id))
+    ? sendCreate(session, deps, guest)
+    : lookForGuest(session, deps, guest);
+}
+
+/** Only for whoever holds the send permit. */
+async function sendCreate(session: AttemptSession, deps: WorkerDeps, guest: Guest): Promise<CreatedGuest> {
+  const created = await deps.provider.create(guest.intent, session.call);
+  await session.recordCreated(created.ref, created.task);
+  return created;
 }
 
 async function lookForGuest(session: AttemptSession, deps: WorkerDeps, guest: Guest): Promise<CreatedGuest> {
