@@ -18,6 +18,7 @@ export const ALERTS = {
     'The registry was restored or long alone: sandboxes are watched before anything automatic happens.',
   'sandboxes.lost': 'More sandboxes than plausible are missing at a provider; none of them was called lost.',
   'starts.fell_back': 'Most starts end up elsewhere than they were meant to.',
+  'ledger.unwritable': 'The ledger cannot be written to its folder; it waits in Redis.',
   'template.locked': 'A template has been locked for too long and is left out of the rotation.',
 } as const satisfies Readonly<Record<string, string>>;
 

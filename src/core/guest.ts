@@ -1,4 +1,5 @@
 import type { Marker } from './marker.ts';
+import type { BilledSize } from './price-book.ts';
 import type { ProviderName } from './provider-name.ts';
 
 /**
@@ -30,6 +31,7 @@ export interface Endpoint {
 export interface GuestSize {
   readonly vcpus: number;
   readonly memoryMib: number;
+  readonly diskGib?: number;
 }
 
 /**
@@ -75,6 +77,8 @@ export interface Guest {
   readonly sentAtMs?: number;
   /** The provider's handle for the creation under way (a UPID on Proxmox). */
   readonly creationTask?: string;
+  /** What it is billed by, as far as the provider said; else the intent's size. */
+  readonly billedSize?: BilledSize;
   readonly createdByOperation: string;
   readonly condemnedAtMs?: number;
   readonly cause?: string;

@@ -7,6 +7,7 @@
  */
 import { type Day, splitByDay } from './day.ts';
 import { add, type Exact, scale, ZERO } from './exact.ts';
+import type { Guest } from './guest.ts';
 import {
   type BilledSize,
   type BillingState,
@@ -53,8 +54,51 @@ export interface LedgerEntry extends OpenInterval {
   readonly toEvidence: TimeEvidence;
 }
 
+/**
+ * What the provider says, where it can be true: not before we asked (its clock may be in whole seconds), and not
+ * later than now. A provider whose clock is wrong must not bill hours that never were.
+ */
+export function credibleInstant(
+  saidMs: number | undefined,
+  { askedAtMs, nowMs, otherwiseMs }: Readonly<Record<'askedAtMs' | 'nowMs' | 'otherwiseMs', number>>,
+): BillingInstant {
+  const isCredible = saidMs !== undefined && saidMs > askedAtMs - 1_000 && saidMs <= nowMs;
+  return isCredible ? { atMs: saidMs, evidence: 'provider' } : { atMs: otherwiseMs, evidence: 'clock' };
+}
+
 /** `ended`: gone at the provider. `void`: it turned out that the guest never existed. */
 export type BillingChange = BillingInstant & { readonly state: BillingState | 'ended' | 'void' };
+
+/** Who answers for a guest's cost, by its record. */
+export function accountOf({ id, sandboxId, provider, intent, ref, billedSize }: Guest): LedgerAccount {
+  const { marker, size } = intent;
+  const optional = {
+    node: ref?.node ?? intent.node,
+    teamId: marker.team,
+    userId: marker.user,
+    preset: marker.preset,
+  };
+  return {
+    guestId: id,
+    sandboxId,
+    provider,
+    failureDomain: intent.failureDomain,
+    ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
+    size: billedSize ?? {
+      vcpus: size?.vcpus ?? 0,
+      memoryMib: size?.memoryMib ?? intent.memoryMib ?? 0,
+      diskGib: size?.diskGib ?? 0,
+    },
+  };
+}
+
+/**
+ * What a guest costs from its creation on: a Morph instance runs at once, a clone on Proxmox is a disk until it
+ * boots.
+ */
+export function stateAtCreation(provider: ProviderName): BillingState {
+  return PRICED_BY[provider] === 'mcu' ? 'running' : 'stored';
+}
 
 /** A guest's intervals do not overlap, so guest and beginning name one. */
 export function entryId({ account, fromMs }: OpenInterval): string {

@@ -31,6 +31,7 @@ export async function demo({ exit, environment }: DemoOptions): Promise<void> {
   const log = createLogger(config.logLevel);
   const system = await startSystem({
     ...systemOptions(config, log),
+    ledgerDir: join(dataDir, 'ledger'),
     redis: { url: local.redisUrl, durability: 'aof' },
     backends: local.backends,
   });

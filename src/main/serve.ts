@@ -130,6 +130,7 @@ export async function untilStopSignal(): Promise<void> {
 }
 
 interface Surroundings {
+  readonly ledgerDir?: string;
   readonly redis: SystemOptions['redis'];
   readonly backends: Backends;
   close(): Promise<void>;
@@ -140,6 +141,7 @@ async function prepareSurroundings(config: Config, role: ServeRole): Promise<Sur
     const local = await startLocalParts(config, join(config.dataDir, 'serve'), { fresh: false });
     // Our own server was started with an append-only file.
     return {
+      ledgerDir: config.ledgerDir ?? join(config.dataDir, 'serve', 'ledger'),
       redis: { url: local.redisUrl, durability: 'aof' },
       backends: local.backends,
       close: local.close,
@@ -156,7 +158,12 @@ async function prepareSurroundings(config: Config, role: ServeRole): Promise<Sur
       },
     ]);
   }
-  return { redis: config.redis, backends: realBackends(config), close };
+  return {
+    ledgerDir: config.ledgerDir ?? join(config.dataDir, 'ledger'),
+    redis: config.redis,
+    backends: realBackends(config),
+    close,
+  };
 }
 
 function describeBackends({ pve, morph }: Backends): readonly string[] {

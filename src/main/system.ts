@@ -63,6 +63,8 @@ export interface SystemOptions {
   readonly sweepTimeZone?: string;
   /** At which share of starts that fell back an alert is raised. */
   readonly fallbackBound?: FallbackBound;
+  /** Where the ledger is kept for ever; absent: in Redis alone. */
+  readonly ledgerDir?: string;
   /** What runs in this process besides submitting. Default: all. */
   readonly roles?: readonly SystemRole[];
 }
@@ -123,12 +125,13 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       closers.push(webhook.close);
     }
     if (roles.includes('sweeps') && installed) {
-      const { fallbackBound } = options;
+      const { fallbackBound, ledgerDir } = options;
       const sweepDeps = {
         ...endDeps(options, recovery, parts),
         deployment,
         providers: installed.providers,
         ...(fallbackBound ? { fallbackBound } : {}),
+        ...(ledgerDir === undefined ? {} : { ledgerDir }),
       };
       const sweeps = await startSweepWorker(sweepDeps, {
         ...recovery,

@@ -78,6 +78,8 @@ export const environmentSchema = z.object({
   TRUST_PROXY: read.flag.default(false),
   LOG_LEVEL: read.oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   DATA_DIR: read.text.default('.data'),
+  LEDGER_DIR: read.text.optional(),
+  PRICE_BOOK_FILE: read.text.optional(),
 
   WORKER_CONCURRENCY: read.wholeNumber(1, 1_000).default(8),
   PROVIDER_CONCURRENCY: read.wholeNumber(1, 10_000).default(16),
@@ -151,6 +153,8 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   TRUST_PROXY: TRUE_OR_FALSE,
   LOG_LEVEL: 'use info',
   DATA_DIR: 'give a folder that only this process uses',
+  LEDGER_DIR: 'give a folder that is backed up',
+  PRICE_BOOK_FILE: 'see docs/costs.md for the form of the file',
   WORKER_CONCURRENCY: 'use 8',
   PROVIDER_CONCURRENCY: 'use 16',
   FALLBACK_ALERT_SHARE: 'use 50%',

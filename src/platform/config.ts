@@ -19,6 +19,7 @@ import { findTypos } from './config-typos.ts';
 import { readWebhook, redactedWebhook, type WebhookConfig } from './config-webhook.ts';
 import { LOCAL_PRESETS } from './local-presets.ts';
 import { readPresetsFile } from './presets-file.ts';
+import { LOCAL_PRICES, type PriceBookText, PUBLISHED_PRICES, readPriceBookFile } from './price-book-file.ts';
 import { withoutPassword } from './redact-url.ts';
 import type { RedisDurability } from './redis-safety.ts';
 
@@ -49,6 +50,9 @@ interface CommonConfig {
   readonly healthPort?: number;
   readonly logLevel: Environment['LOG_LEVEL'];
   readonly dataDir: string;
+  /** Where the ledger is kept for ever; absent: `ledger` in the folder of the data. */
+  readonly ledgerDir?: string;
+  readonly priceBook: PriceBookText;
   readonly sweepTimeZone: string;
   readonly fallbackBound: FallbackBound;
   readonly concurrency: {
@@ -110,6 +114,7 @@ export function loadConfig(variables: Variables, role: ServeRole = 'all'): Confi
   const pve = readPve(env, given, problems);
   const morph = readMorph(env);
   const presets = readPresets(env, local, problems);
+  const priceBook = readPrices(env, local, problems);
   const webhook = readWebhook(env, problems);
   if (problems.all.length > 0 || routing === undefined) throw new ConfigError(problems.all);
 
@@ -119,6 +124,7 @@ export function loadConfig(variables: Variables, role: ServeRole = 'all'): Confi
     ...(env.SECRETS_KEY === undefined ? {} : { secretsKey: env.SECRETS_KEY }),
     routing,
     presets,
+    priceBook,
     enabledProviders: enabled,
     warnings:
       role === 'api'
@@ -207,6 +213,11 @@ function readPresets(env: Environment, local: boolean, problems: Problems): read
   return local ? LOCAL_PRESETS : [];
 }
 
+function readPrices(env: Environment, local: boolean, problems: Problems): PriceBookText {
+  if (env.PRICE_BOOK_FILE !== undefined) return readPriceBookFile(env.PRICE_BOOK_FILE, problems);
+  return local ? LOCAL_PRICES : PUBLISHED_PRICES;
+}
+
 function commonConfig(env: Environment) {
   const servicePorts = env.SANDBOX_PORTS?.map(({ name, number: port }) => ({ name, port }));
   return {
@@ -221,6 +232,7 @@ function commonConfig(env: Environment) {
     ...(env.HEALTH_PORT === undefined ? {} : { healthPort: env.HEALTH_PORT }),
     logLevel: env.LOG_LEVEL,
     dataDir: env.DATA_DIR,
+    ...(env.LEDGER_DIR === undefined ? {} : { ledgerDir: env.LEDGER_DIR }),
     sweepTimeZone: env.SWEEP_TIME_ZONE,
     fallbackBound: {
       share: env.FALLBACK_ALERT_SHARE / 100,

@@ -11,8 +11,7 @@ export async function rememberingSteps<T>(
 ): Promise<T> {
   let acted = false;
   const watched: ProviderCall = {
-    signal: call.signal,
-    holder: call.holder,
+    ...call,
     async step(name, send) {
       const done = await call.step(name, send);
       acted = true;

@@ -17,6 +17,7 @@
 import type { CapacityReport } from '../core/capacity-report.ts';
 import type { Endpoint, GuestCondition, GuestIntent, GuestRef, GuestSize } from '../core/guest.ts';
 import type { Marker } from '../core/marker.ts';
+import type { BilledSize } from '../core/price-book.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { Sources } from '../core/start-request.ts';
 
@@ -33,6 +34,8 @@ export interface ProviderCall {
    * @throws when the claim is lost; then nothing was sent.
    */
   step<T>(name: string, send: (sendBeforeMs: number) => Promise<T>): Promise<T>;
+  /** Tells since when the guest runs (Unix time, ms), where the provider keeps a record of it: for the ledger. */
+  noteRunning?(sinceMs: number): void;
 }
 
 /** What a new guest is to be. */
@@ -52,8 +55,17 @@ export interface ProviderCapabilities {
   readonly preservesRam: boolean;
 }
 
+/** What the provider says of a guest's cost. */
+export interface BilledFacts {
+  /** When it was made, by the provider's own record. Unix time, ms. */
+  readonly sinceMs?: number;
+  /** What it has, where that is not what was asked for. */
+  readonly size?: BilledSize;
+}
+
 export interface CreatedGuest {
   readonly ref: GuestRef;
+  readonly billed?: BilledFacts;
   /** The provider's handle for work that is still under way, such as a UPID. */
   readonly task?: string;
 }
@@ -65,7 +77,7 @@ export interface CreatedGuest {
  * *now*; conclusive only once `visibilityBoundMs` has passed since the request can last have been sent.
  */
 export type Sighting =
-  | { readonly kind: 'ours'; readonly ref: GuestRef }
+  | { readonly kind: 'ours'; readonly ref: GuestRef; readonly billed?: BilledFacts }
   | { readonly kind: 'pending'; readonly task?: string }
   | { readonly kind: 'foreign'; readonly detail: string }
   | { readonly kind: 'absent' };

@@ -88,8 +88,8 @@ function resolvePreset(
   if (request.sources) return { sources: request.sources };
   const preset = settings.presets.find(({ name }) => name === request.preset);
   if (preset) {
-    const { sources, vcpus, memoryMib } = preset;
-    return { sources, size: { vcpus, memoryMib } };
+    const { sources, vcpus, memoryMib, diskGib } = preset;
+    return { sources, size: { vcpus, memoryMib, diskGib } };
   }
   throw new LifecycleError({
     code: 'unknown_preset',

@@ -4,10 +4,12 @@
  * answers for.
  */
 import type { FailureReport } from '../core/failure.ts';
+import type { BillingInstant } from '../core/ledger.ts';
 import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandbox.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
+import { billFate, billSandboxState } from './billing.ts';
 import { freeMemory, keepMemory } from './capacity-book.ts';
 import { type Claim, subjectKeyOf } from './claims.ts';
 import { endSandbox } from './ending.ts';
@@ -56,6 +58,10 @@ export interface Settlement {
     readonly remediation?: string;
   };
   readonly guestFate: GuestFate;
+  /** When the guest came into the state that is settled, if it was not only now. */
+  readonly since?: BillingInstant;
+  /** It was looked for until its absence was conclusive, and never seen: nothing of it is billed. */
+  readonly neverExisted?: boolean;
   /** Secrets that the guest was given, sealed. */
   readonly sealedSecrets?: Readonly<Record<string, string>>;
 }
@@ -93,6 +99,7 @@ export async function openNextAttempt(
     attempt: number,
   });
   applyFate(transaction, keys, claim, next.guestFate, next.failure.message, nowMs);
+  billFate(transaction, keys, claim.guest, next.guestFate, { nowMs });
   emit(transaction, keys, 'attempt.failed', nowMs, {
     sandboxId: operation.sandboxId,
     operationId: operation.id,
@@ -160,6 +167,8 @@ export function addSettlement(
     });
   }
   applyFate(transaction, keys, claim, settlement.guestFate, settlement.sandbox?.cause ?? state, nowMs);
+  billSandboxState(transaction, keys, claim.guest, settlement, nowMs);
+  billFate(transaction, keys, claim.guest, settlement.guestFate, { ...settlement, nowMs });
   emitEnding(transaction, keys, claim, settlement, nowMs);
   release(transaction, keys, claim, undefined);
   return transaction

@@ -2,10 +2,12 @@
  * What the holder of a claim writes while its attempt runs: the intent before anything is sent, the one-shot
  * send permit, what was created, the hold. How attempts end is in `attempt-endings.ts`.
  */
-import type { Guest, GuestIntent, GuestRef } from '../core/guest.ts';
+import type { Guest, GuestIntent } from '../core/guest.ts';
+import { accountOf, type BillingInstant, stateAtCreation } from '../core/ledger.ts';
 import type { HoldReason } from '../core/operation.ts';
 import { type NextAttempt, openNextAttempt } from './attempt-endings.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
+import { bill } from './billing.ts';
 import { keepMemory } from './capacity-book.ts';
 import type { Claim } from './claims.ts';
 import type { Keys } from './keys.ts';
@@ -22,12 +24,21 @@ export interface Hold {
   readonly nowMs: number;
 }
 
+export interface CreatedRecord {
+  /** With the address and the size that the provider gave it. */
+  readonly guest: Guest;
+  readonly task: string | undefined;
+  /** From when it is billed. */
+  readonly since: BillingInstant;
+}
+
 export interface AttemptWrites {
   /** Records what is to be created and takes its send permit: whoever recorded it may send the create. */
   recordIntent(claim: Claim, intent: GuestIntent, nowMs: number): Promise<Guest>;
   /** For an intent of an earlier attempt. True for exactly one caller per intent: that one may send the create. */
   takeSendPermit(claim: Claim, guestId: string, nowMs: number): Promise<boolean>;
-  recordCreated(claim: Claim, ref: GuestRef, task: string | undefined): Promise<void>;
+  /** Also opens the guest's first interval in the ledger. */
+  recordCreated(claim: Claim, created: CreatedRecord): Promise<void>;
   /** Remembers, before it is asked for, that this operation boots the guest from its disk. */
   recordColdBoot(claim: Claim): Promise<void>;
   /** Keeps the attempt open and releases the claim; the attempt's job comes back after `delayMs`. */
@@ -45,7 +56,7 @@ export function createAttemptWrites(keys: Keys, reading: Reading): AttemptWrites
     ...createPins(keys, reading),
     recordIntent: (claim, intent, nowMs) => recordIntent(keys, claim, intent, nowMs),
     takeSendPermit: (claim, guestId, nowMs) => takeSendPermit(keys, claim, guestId, nowMs),
-    recordCreated: (claim, ref, task) => recordCreated(keys, claim, ref, task),
+    recordCreated: (claim, created) => recordCreated(keys, claim, created),
     recordColdBoot: (claim) => recordColdBoot(keys, claim),
     hold: (claim, held) => hold(keys, claim, held),
     openNextAttempt: (claim, next, nowMs) => openNextAttempt(keys, claim, next, nowMs),
@@ -89,15 +100,14 @@ async function takeSendPermit(keys: Keys, claim: Claim, guestId: string, nowMs: 
   return (await claim.commit(transaction)).at(-1) === 1;
 }
 
-async function recordCreated(
-  keys: Keys,
-  claim: Claim,
-  ref: GuestRef,
-  task: string | undefined,
-): Promise<void> {
-  await claim.commit(
-    claim.begin().setFields(keys.guest(ref.guestId), { ref: JSON.stringify(ref), creationTask: task }),
-  );
+async function recordCreated(keys: Keys, claim: Claim, { guest, task, since }: CreatedRecord): Promise<void> {
+  const transaction = claim.begin().setFields(keys.guest(guest.id), {
+    ref: guest.ref && JSON.stringify(guest.ref),
+    creationTask: task,
+    billedSize: guest.billedSize && JSON.stringify(guest.billedSize),
+  });
+  bill(transaction, keys, accountOf(guest), { state: stateAtCreation(guest.provider), ...since });
+  await claim.commit(transaction);
 }
 
 async function recordColdBoot(keys: Keys, claim: Claim): Promise<void> {

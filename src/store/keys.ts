@@ -43,6 +43,12 @@
  * | sweeps:runs | what one sweep did, newest first | the newest 24 | 250 |
  * | activity | what is known of one sandbox's use | 7 days after it ended | 600 |
  * | idle:due | running sandboxes by when their idleness is looked at | while it runs | 60 |
+ * | ledger:open | guest id → its open interval | while the guest is there | 300 |
+ * | ledger:journal | closed intervals that are not yet in the files and the days' tables | until the next flush | 300 |
+ * | ledger:day:…:usage | one day's time by provider, team, user, preset, size and state | 13 months | 150 |
+ * | ledger:day:…:guests, :accounts, :pieces | one day's time by guest, whose it was, and the intervals themselves | 45 days | 60, 250, 45 |
+ * | ledger:versions | day → how often its tables changed | for ever, one a day | 20 |
+ * | ledger:writer | who moves the journal into files and tables now | a minute | 60 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
 import type { ProviderName } from '../core/provider-name.ts';
@@ -105,6 +111,22 @@ export interface Keys {
   /** What is known of a sandbox's use. */
   activity(sandboxId: string): string;
   readonly idleDue: string;
+  readonly ledger: LedgerKeys;
+}
+
+export interface LedgerKeys {
+  readonly open: string;
+  readonly journal: string;
+  readonly versions: string;
+  readonly writer: string;
+  day(day: string): LedgerDayKeys;
+}
+
+export interface LedgerDayKeys {
+  readonly usage: string;
+  readonly guests: string;
+  readonly accounts: string;
+  readonly pieces: string;
 }
 
 export interface SweepKeys {
@@ -241,6 +263,25 @@ export function createKeys(deployment: string): Keys {
       paused: `${tag}:sweeps:paused`,
       last: `${tag}:sweeps:last`,
       runs: (name) => `${tag}:sweeps:runs:${name}`,
+    },
+    ledger: createLedgerKeys(`${tag}:ledger`),
+  };
+}
+
+function createLedgerKeys(ledger: string): LedgerKeys {
+  return {
+    open: `${ledger}:open`,
+    journal: `${ledger}:journal`,
+    versions: `${ledger}:versions`,
+    writer: `${ledger}:writer`,
+    day: (day) => {
+      const prefix = `${ledger}:day:${day}`;
+      return {
+        usage: `${prefix}:usage`,
+        guests: `${prefix}:guests`,
+        accounts: `${prefix}:accounts`,
+        pieces: `${prefix}:pieces`,
+      };
     },
   };
 }

@@ -44,7 +44,9 @@ export const sources = z.object({
 });
 
 const startRequest = z.object({
-  size: z.object({ vcpus: z.number(), memoryMib: z.number() }).exactOptional(),
+  size: z
+    .object({ vcpus: z.number(), memoryMib: z.number(), diskGib: z.number().exactOptional() })
+    .exactOptional(),
   preset: z.string().exactOptional(),
   sources: sources.exactOptional(),
   workloadType: z.enum(WORKLOAD_TYPES).exactOptional(),
@@ -183,7 +185,8 @@ const marker = z.object({
   protected: z.boolean().exactOptional(),
 });
 
-const size = z.object({ vcpus: z.number(), memoryMib: z.number() });
+const size = z.object({ vcpus: z.number(), memoryMib: z.number(), diskGib: z.number().exactOptional() });
+const billedSize = z.object({ vcpus: z.number(), memoryMib: z.number(), diskGib: z.number() });
 
 const intent = z.object({
   size: size.exactOptional(),
@@ -214,6 +217,7 @@ const guestSchema = z.object({
   ref: json(ref).exactOptional(),
   sentAtMs: stored.exactOptional(),
   creationTask: z.string().exactOptional(),
+  billedSize: json(billedSize).exactOptional(),
   createdByOperation: z.string(),
   condemnedAtMs: stored.exactOptional(),
   sealedSecrets: json(z.record(z.string(), z.string())).exactOptional(),

@@ -12,6 +12,7 @@ export type ScriptName =
   | 'release-permit'
   | 'reserve-memory'
   | 'record-activity'
+  | 'fold-ledger'
   | 'count-in-window'
   | 'record-alert'
   | 'beat'

@@ -13,6 +13,7 @@ import { createEventLog, type EventLog } from './event-log.ts';
 import { createIdempotencyStore, type IdempotencyStore } from './idempotency.ts';
 import { createInventory, type Inventory } from './inventory.ts';
 import { createKeys, type Keys } from './keys.ts';
+import { createLedger, type LedgerStore } from './ledger.ts';
 import { createListing, type Listing } from './listing.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import { createMemoryWatch, type MemoryWatch } from './memory-watch.ts';
@@ -48,6 +49,7 @@ export interface Store {
   readonly audit: AuditLog;
   readonly webhook: WebhookOutbox;
   readonly measures: Measures;
+  readonly ledger: LedgerStore;
   readonly alerts: AlertStore;
   readonly breakers: Breakers;
   readonly startCounts: StartCountStore;
@@ -99,6 +101,7 @@ export function createStore(
     startCounts: createStartCounts(redis, keys),
     memory: createMemoryWatch(redis),
     breakers: createBreakers({ redis, keys, begin, alerts }),
+    ledger: createLedger({ redis, keys, scripts }),
     sweeps: createSweepStore(redis, keys),
     activity: createActivityStore({ redis, keys, scripts }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),

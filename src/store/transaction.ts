@@ -19,6 +19,8 @@ export interface Transaction {
   command(name: string, key: string, ...args: readonly Argument[]): Transaction;
   /** What follows from a change of a sandbox's state; see `scripts/record-transition.lua`. */
   transition(keys: readonly string[], facts: readonly Argument[]): Transaction;
+  /** Closes and opens intervals of the ledger; see `scripts/record-interval.lua`. */
+  bill(keys: readonly string[], facts: readonly Argument[]): Transaction;
   commit(): Promise<TransactionResult>;
 }
 
@@ -85,6 +87,10 @@ function beginTransaction(deploymentKeys: Keys, scripts: Scripts): Transaction {
     },
     transition(transitionKeys, facts) {
       commands.push(['transition', transitionKeys.map(indexOf), facts.map(String)]);
+      return transaction;
+    },
+    bill(ledgerKeys, facts) {
+      commands.push(['bill', ledgerKeys.map(indexOf), facts.map(String)]);
       return transaction;
     },
     async commit() {

@@ -6,13 +6,15 @@
  * it always ends here before it ends in Redis. A process that was frozen finds the clock past the end before
  * it sends anything.
  */
-import type { Guest, GuestIntent, GuestRef } from '../core/guest.ts';
+import type { Guest, GuestIntent } from '../core/guest.ts';
+import type { BillingInstant } from '../core/ledger.ts';
 import type { Operation } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
-import type { ProviderCall } from '../providers/provider.ts';
+import type { CreatedGuest, ProviderCall } from '../providers/provider.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import { type Claim, ClaimLostError, type LeaseTiming } from '../store/claims.ts';
 import type { Store } from '../store/store.ts';
+import { createBillingClock } from './billing-clock.ts';
 
 /** Why a running attempt is to stop although its claim is fine: the process shuts down. */
 export class HandOverError extends Error {
@@ -34,7 +36,9 @@ export interface AttemptSession {
   /** With its send permit: this run may send the create. */
   recordIntent(intent: GuestIntent): Promise<Guest>;
   takeSendPermit(guestId: string): Promise<boolean>;
-  recordCreated(ref: GuestRef, task: string | undefined): Promise<void>;
+  recordCreated(created: CreatedGuest): Promise<void>;
+  /** Since when the guest runs, as far as this run brought that about or heard of it. */
+  runningSince(): BillingInstant;
   /** There was activity since it was decided in the background: nothing was sent, and nothing may be. */
   readonly pinBroken: boolean;
   /** The claim with what this run added to it, for the write that ends the attempt. */
@@ -70,6 +74,7 @@ export function openSession(
   const on = { operation: claim.operation, provider: claim.attempt.provider };
   let guest = claim.guest;
   let permitTakenAtMs = Number.POSITIVE_INFINITY;
+  const billing = createBillingClock(nowMs);
 
   let sendRight: 'asked for' | 'sent' | 'broken' = claim.operation.pin === undefined ? 'sent' : 'asked for';
 
@@ -83,6 +88,7 @@ export function openSession(
   const call: ProviderCall = {
     signal,
     holder: claim.operation.id,
+    noteRunning: billing.noteRunning,
     async step(name, send) {
       signal.throwIfAborted();
       if (!(await mayBeSent())) throw notSent(name);
@@ -92,6 +98,7 @@ export function openSession(
       // Counted from the proof, so that a process which is frozen after it finds the deadline passed. A create's
       // counts from its permit, because its guest's absence is judged by when that was taken.
       const fromMs = name === 'create' ? Math.min(permitTakenAtMs, provedAtMs) : provedAtMs;
+      billing.noteStep(name);
       const result = await send(fromMs + timing.sendDeadlineMs);
       await deps.onStep?.(name, 'after', on);
       return result;
@@ -125,10 +132,19 @@ export function openSession(
       if (taken && guest) guest = { ...guest, sentAtMs };
       return taken;
     },
-    async recordCreated(ref, task) {
-      await proving(() => store.attempts.recordCreated(claim, ref, task));
-      if (guest) guest = { ...guest, ref, ...(task === undefined ? {} : { creationTask: task }) };
+    async recordCreated({ ref, task, billed }) {
+      if (guest === undefined) throw new Error(`${ref.guestId} was created without an intent`);
+      guest = {
+        ...guest,
+        ref,
+        ...(task === undefined ? {} : { creationTask: task }),
+        ...(billed?.size ? { billedSize: billed.size } : {}),
+      };
+      const since = billing.createdSince(guest, billed);
+      const record = { guest, task, since };
+      await proving(() => store.attempts.recordCreated(claim, record));
     },
+    runningSince: billing.runningSince,
     get pinBroken() {
       return sendRight === 'broken';
     },

@@ -9,6 +9,7 @@ import { didSomething, type SweepCounts, type SweepSchedule } from '../core/swee
 import { createSweepQueue, KEPT_SWEEP_RUNS, type SweepJob, sweepJobSchema } from '../queues/sweep-queues.ts';
 import type { Sweep, SweepDeps } from './sweep.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
+import { flushLedger } from './sweeps/flush-ledger.ts';
 import { reconcileProviders } from './sweeps/reconcile-provider.ts';
 import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
@@ -41,6 +42,12 @@ export const SWEEPS = {
     schedule: { everyMs: 5_000 },
     run: repairWebhooks,
     description: 'Carries on webhook deliveries whose worker stopped.',
+  },
+  'flush-ledger': {
+    schedule: { everyMs: 10_000 },
+    run: flushLedger,
+    description: 'Writes what guests cost into files and into the tables of their days.',
+    mayPause: false,
   },
 } as const satisfies Record<string, Sweep>;
 

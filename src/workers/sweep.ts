@@ -11,6 +11,8 @@ export interface SweepDeps extends EndDeps {
   /** Those that this process is configured for. Sweeps only read from them. */
   readonly providers: readonly Provider[];
   readonly fallbackBound?: FallbackBound;
+  /** Where the ledger is kept for ever; absent: in Redis alone. */
+  readonly ledgerDir?: string;
 }
 
 export interface SweepRunOptions {

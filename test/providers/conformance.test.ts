@@ -23,7 +23,7 @@ describe.each(DRIVERS)('$name', ({ start }) => {
 
       const created = await provider.create(intent, call);
       const facts = await provider.bringUp(intent, created, call);
-      expect(await provider.look(intent, call)).toEqual({ kind: 'ours', ref: facts.ref });
+      expect(await provider.look(intent, call)).toMatchObject({ kind: 'ours', ref: facts.ref });
       expect(facts.endpoints.map((endpoint) => endpoint.name)).toContain('vscode');
       await waitUntilUsable(facts.endpoints, { signal: call.signal, timeoutMs: 5_000 });
       expect(await provider.inspect(facts.ref, call)).toMatchObject({

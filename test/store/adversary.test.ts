@@ -89,8 +89,19 @@ test('a step right after a write asks Redis nothing, and counts its send deadlin
     new AbortController().signal,
   );
   try {
+    const guestId = 'morph-11111111';
+    const { operation } = session.claim;
+    const marker = { deployment: 'd', install: 'i', sandbox: operation.sandboxId, guest: guestId };
+    await session.recordIntent({
+      provider: 'morph',
+      guestId,
+      failureDomain: 'morph',
+      source: 'snapshot',
+      marker: { ...marker, operation: operation.id, attempt: 1 },
+      metadata: {},
+    });
     const writtenAtMs = performance.now();
-    await session.recordCreated({ provider: 'morph', guestId: 'morph-00000000', nativeId: 'n' }, undefined);
+    await session.recordCreated({ ref: { provider: 'morph', guestId, nativeId: 'n' } });
     const sendBeforeMs = await session.call.step('boot', async (beforeMs) => beforeMs);
     expect(renewals).toBe(0);
     expect(sendBeforeMs).toBeGreaterThanOrEqual(writtenAtMs + PATIENT.sendDeadlineMs);

@@ -8,6 +8,7 @@ import { morphDetail, parseRetryAfterMs, refusedMorphRequest } from './morph-err
 export const instanceSchema = z.object({
   id: z.string(),
   created: z.number().optional(),
+  spec: z.object({ vcpus: z.number(), memory: z.number(), disk_size: z.number() }).nullish(),
   status: z.string().nullish(),
   metadata: z
     .record(z.string(), z.string())

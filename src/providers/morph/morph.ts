@@ -10,6 +10,7 @@ import { markerFromMetadata, markerMetadataKey, markerToMetadata } from '../../c
 import { rememberingSteps } from '../acted.ts';
 import type { HttpClient } from '../http-client.ts';
 import type {
+  BilledFacts,
   CreatedGuest,
   GuestCondition,
   GuestObservation,
@@ -117,7 +118,7 @@ async function createInstance(
       call,
     );
     if (created === undefined) throw new Error('a start answers its instance');
-    return { ref: refOf(intent.guestId, created) };
+    return { ref: refOf(intent.guestId, created), billed: billedFacts(created) };
   } catch (error) {
     if (!isProviderError(error) || error.report.kind !== 'not_found') throw error;
     throw new ProviderError({
@@ -136,7 +137,9 @@ async function look(intent: GuestIntent, context: MorphContext, call: ProviderCa
   const [first] = found
     .filter(({ metadata }) => markerFromMetadata(metadata)?.guest === intent.guestId)
     .toSorted((a, b) => (a.created ?? 0) - (b.created ?? 0));
-  return first === undefined ? { kind: 'absent' } : { kind: 'ours', ref: refOf(intent.guestId, first) };
+  return first === undefined
+    ? { kind: 'absent' }
+    : { kind: 'ours', ref: refOf(intent.guestId, first), billed: billedFacts(first) };
 }
 
 const CONDITIONS: Readonly<Record<string, GuestCondition>> = {
@@ -177,6 +180,22 @@ async function probe(context: MorphContext, call: ProviderCall): Promise<Provide
     const { message, remediation } = error.report;
     return { healthy: false, detail: [message, remediation].filter(Boolean).join(' ') };
   }
+}
+
+/** `created` is in seconds, sizes are in MB (facts A1). */
+function billedFacts({ created, spec }: MorphInstance): BilledFacts {
+  return {
+    ...(created === undefined ? {} : { sinceMs: created * 1_000 }),
+    ...(spec
+      ? {
+          size: {
+            vcpus: spec.vcpus,
+            memoryMib: spec.memory,
+            diskGib: Math.ceil(spec.disk_size / 1024),
+          },
+        }
+      : {}),
+  };
 }
 
 function refOf(guestId: string, instance: MorphInstance): GuestRef {

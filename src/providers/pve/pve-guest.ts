@@ -8,6 +8,7 @@ import type { PveContext } from './pve-context.ts';
 import { isRefusal } from './pve-errors.ts';
 import { guestPath, type Place } from './pve-place.ts';
 import { type GuestStatus, guestStatusSchema, upidSchema } from './pve-schemas.ts';
+import { taskBeganAtMs } from './pve-tasks.ts';
 
 /** `undefined`: the node says that there is none. */
 export async function readStatus(
@@ -49,6 +50,9 @@ export interface GuestTask {
   readonly reached?: () => Promise<boolean>;
 }
 
+/** Tasks after which a guest holds memory. */
+const BOOTS: ReadonlySet<string> = new Set(['start', 'resume']);
+
 /** The HA manager acts in rounds of ten seconds, and a guest needs time to boot or to shut down after that. */
 const HA_TIMEOUT_MS = 3 * 60_000;
 
@@ -71,6 +75,8 @@ export async function runGuestTask(
   };
   const upid = await sendOrAdopt(change, upidSchema, wanted.task, place, context, call);
   await context.tasks.wait(upid, call);
+  const beganAtMs = taskBeganAtMs(upid);
+  if (beganAtMs !== undefined && BOOTS.has(wanted.task)) call.noteRunning?.(beganAtMs);
   if (wanted.reached !== undefined && isRequestToHa(upid)) {
     await waitForHa(wanted.reached, upid, context, call);
   }

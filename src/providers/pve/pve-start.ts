@@ -19,6 +19,7 @@ import { bootPermit, endCloneTurn, noteClone, withPermit } from './pve-permits.t
 import { guestPath, type Place, refOf } from './pve-place.ts';
 import { upidSchema } from './pve-schemas.ts';
 import { settleClone } from './pve-settle-clone.ts';
+import { taskBeganAtMs } from './pve-tasks.ts';
 
 export async function createGuest(
   intent: GuestIntent,
@@ -36,7 +37,8 @@ export async function createGuest(
   try {
     const task = await context.api.change({ step: 'create', method: 'POST', path, params }, upidSchema, call);
     await noteClone(intent, task, context, call);
-    return { ref: refOf(place, context), task };
+    const sinceMs = taskBeganAtMs(task);
+    return { ref: refOf(place, context), task, ...(sinceMs === undefined ? {} : { billed: { sinceMs } }) };
   } catch (error) {
     const judged = await judgeRefusal(intent, error, context, call);
     if ('created' in judged) return judged.created;

@@ -168,6 +168,12 @@ export function parseUpid(
   });
 }
 
+/** When a task began, by the node's clock; in whole seconds, so up to one too early. Unix time, ms. */
+export function taskBeganAtMs(upid: string): number | undefined {
+  const [, , , , starttime = ''] = upid.split(':');
+  return /^[0-9A-F]{8}$/i.test(starttime) ? Number.parseInt(starttime, 16) * 1_000 : undefined;
+}
+
 /** The read failed, the task goes on: what it does is not undone by our not seeing it. */
 function stillAtWork(error: unknown): unknown {
   return isProviderError(error) ? withEffect(error, 'unknown') : error;

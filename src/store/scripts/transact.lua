@@ -9,10 +9,12 @@
 --           "first" compares the head of a list, "" meaning an empty one
 -- ARGV[3]   commands, JSON: [[name, key, argument...], ...]
 --           or ["transition", [key...], [fact...]], which is carried out by `record-transition`
+--           or ["bill", [key...], [fact...]], which is carried out by `record-interval`
 --
 -- Returns JSON: {"ok":true,"replies":[...]} or {"ok":false,"guard":<index from 0>,"actual":"<value found>"}.
 
 -- @include record-transition
+-- @include record-interval
 
 local earlier = redis.call('GET', KEYS[1])
 if earlier then return earlier end
@@ -42,10 +44,10 @@ end
 local replies = {}
 for index, command in ipairs(cjson.decode(ARGV[3])) do
   local reply
-  if command[1] == 'transition' then
+  if command[1] == 'transition' or command[1] == 'bill' then
     local named = {}
     for position, key in ipairs(command[2]) do named[position] = KEYS[key] end
-    reply = recordTransition(named, command[3])
+    reply = (command[1] == 'bill' and recordInterval or recordTransition)(named, command[3])
   else
     command[2] = KEYS[command[2]]
     reply = redis.call(unpack(command))

@@ -29,7 +29,7 @@ export async function discardGuest(session: AttemptSession, deps: WorkerDeps): P
     case 'absent': {
       const { timing, provider, nowMs } = deps;
       const conclusiveAtMs = (guest.sentAtMs ?? 0) + timing.lease.sendDeadlineMs + provider.visibilityBoundMs;
-      if (nowMs() >= conclusiveAtMs) return gone;
+      if (nowMs() >= conclusiveAtMs) return guest.ref ? gone : { ...gone, neverExisted: true };
       throw new ProviderError({
         kind: 'still_creating',
         effect: 'unknown',

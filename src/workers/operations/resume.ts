@@ -32,6 +32,7 @@ export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): 
     { allowColdBoot: !promised || onLostMemory === 'cold-boot' },
     call,
   );
+  const since = session.runningSince();
   await waitUntilUsable(facts.endpoints, { signal: session.call.signal, timeoutMs: timing.usableTimeoutMs });
   const { placement } = sandbox ?? {};
   return {
@@ -42,6 +43,7 @@ export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): 
       ...(placement ? { placement: { ...placement, endpoints: facts.endpoints } } : {}),
     },
     guestFate: 'keep',
+    since,
     ...sealSecrets(deps, facts),
   };
 }

@@ -4,10 +4,11 @@
  */
 import type { Effect } from '../../core/failure.ts';
 import type { Guest, GuestIntent } from '../../core/guest.ts';
+import type { BillingInstant } from '../../core/ledger.ts';
 import type { Marker } from '../../core/marker.ts';
 import type { StartRequest } from '../../core/start-request.ts';
 import { createGuestId } from '../../platform/ids.ts';
-import type { CreatedGuest, GuestFacts, Provider } from '../../providers/provider.ts';
+import type { CreatedGuest, GuestFacts, Provider, Sighting } from '../../providers/provider.ts';
 import { isProviderError, ProviderError } from '../../providers/provider-error.ts';
 import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
@@ -24,9 +25,10 @@ export async function startSandbox(session: AttemptSession, deps: WorkerDeps): P
   const created = inherited
     ? await createOnce(session, deps, inherited)
     : await sendCreate(session, deps, guest);
-  const facts = await bringUpUsable(session, deps, guest.intent, created);
+  const { facts, since } = await bringUpUsable(session, deps, guest.intent, created);
   return {
     operation: { state: 'succeeded' },
+    since,
     sandbox: {
       state: 'running',
       cause: operation.id,
@@ -103,7 +105,7 @@ async function createOnce(session: AttemptSession, deps: WorkerDeps, guest: Gues
 /** Only for whoever holds the send permit. */
 async function sendCreate(session: AttemptSession, deps: WorkerDeps, guest: Guest): Promise<CreatedGuest> {
   const created = await deps.provider.create(guest.intent, session.call);
-  await session.recordCreated(created.ref, created.task);
+  await session.recordCreated(created);
   return created;
 }
 
@@ -113,8 +115,7 @@ async function lookForGuest(session: AttemptSession, deps: WorkerDeps, guest: Gu
   const sighting = await withEffect('unknown', () => provider.look(guest.intent, session.call));
   switch (sighting.kind) {
     case 'ours':
-      await session.recordCreated(sighting.ref, guest.creationTask);
-      return withTask(sighting.ref, guest.creationTask);
+      return recordSighting(session, guest, sighting);
     case 'pending':
       throw new ProviderError({
         kind: 'still_creating',
@@ -142,6 +143,16 @@ async function lookForGuest(session: AttemptSession, deps: WorkerDeps, guest: Gu
   }
 }
 
+async function recordSighting(
+  session: AttemptSession,
+  { creationTask }: Guest,
+  { ref, billed }: Extract<Sighting, { kind: 'ours' }>,
+): Promise<CreatedGuest> {
+  const created = { ...withTask(ref, creationTask), ...(billed ? { billed } : {}) };
+  await session.recordCreated(created);
+  return created;
+}
+
 function withTask(ref: CreatedGuest['ref'], task: string | undefined): CreatedGuest {
   return task === undefined ? { ref } : { ref, task };
 }
@@ -155,14 +166,15 @@ async function bringUpUsable(
   { provider, waitUntilUsable, timing }: WorkerDeps,
   intent: GuestIntent,
   created: CreatedGuest,
-): Promise<GuestFacts> {
+): Promise<{ readonly facts: GuestFacts; readonly since: BillingInstant }> {
   try {
     const facts = await provider.bringUp(intent, created, session.call);
+    const since = session.runningSince();
     await waitUntilUsable(facts.endpoints, {
       signal: session.call.signal,
       timeoutMs: timing.usableTimeoutMs,
     });
-    return facts;
+    return { facts, since };
   } catch (error) {
     if (!isProviderError(error) || session.call.signal.aborted) throw error;
     const absent = error.report.effect === 'none' && (await isAbsent(provider, intent, session));

@@ -1,0 +1,57 @@
+/** What the ledger hears of guests, in the transactions that change them. */
+import type { Guest } from '../core/guest.ts';
+import { accountOf, type BillingChange, type BillingInstant, type LedgerAccount } from '../core/ledger.ts';
+import type { GuestFate, Settlement } from './attempt-endings.ts';
+import type { Keys } from './keys.ts';
+import { encodeAccount } from './ledger-encoding.ts';
+import type { Transaction } from './transaction.ts';
+
+/** Moves a guest to another billing state, or ends its billing. Whatever is told again changes nothing. */
+export function bill(
+  transaction: Transaction,
+  keys: Keys,
+  account: LedgerAccount,
+  { state, atMs, evidence }: BillingChange,
+): void {
+  const { open, journal } = keys.ledger;
+  transaction.bill(
+    [open, journal, keys.guest(account.guestId)],
+    [account.guestId, state, Math.round(atMs), evidence, encodeAccount(account)],
+  );
+}
+
+/** By what its sandbox is settled as. A stuck one stays as it was: nobody knows more. */
+export function billSandboxState(
+  transaction: Transaction,
+  keys: Keys,
+  guest: Guest | undefined,
+  { sandbox, since }: Pick<Settlement, 'sandbox' | 'since'>,
+  nowMs: number,
+): void {
+  if (guest === undefined || (sandbox?.state !== 'running' && sandbox?.state !== 'paused')) return;
+  const state = sandbox.state === 'running' ? 'running' : sandbox.preservesRam ? 'paused' : 'stored';
+  bill(transaction, keys, accountOf(guest), { state, ...(since ?? atClock(nowMs)) });
+}
+
+/** A condemned guest that was never seen counts from when its create was let go: until then it cannot exist. */
+export function billFate(
+  transaction: Transaction,
+  keys: Keys,
+  guest: Guest | undefined,
+  fate: GuestFate,
+  when: { readonly nowMs: number; readonly since?: BillingInstant; readonly neverExisted?: boolean },
+): void {
+  if (guest === undefined) return;
+  const account = accountOf(guest);
+  if (fate === 'condemn') {
+    const atMs = guest.ref ? when.nowMs : (guest.sentAtMs ?? when.nowMs);
+    bill(transaction, keys, account, { state: 'condemned', ...atClock(atMs) });
+  } else if (fate === 'gone' || fate === 'carry_unsent') {
+    const state = when.neverExisted ? 'void' : 'ended';
+    bill(transaction, keys, account, { state, ...(when.since ?? atClock(when.nowMs)) });
+  }
+}
+
+function atClock(atMs: number): BillingInstant {
+  return { atMs, evidence: 'clock' };
+}

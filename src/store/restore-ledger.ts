@@ -1,0 +1,120 @@
+/**
+ * Brings the ledger back from its files after Redis was lost. Everything that was flushed counts again as before; what
+ * was open at the last flush goes on where the guest still exists, and ends at that flush where it does not. What
+ * closed and opened after the last flush is not known: the answer states that gap.
+ */
+import { entryId, type LedgerEntry, type OpenInterval } from '../core/ledger.ts';
+import type { Keys } from './keys.ts';
+import type { LedgerStore } from './ledger.ts';
+import { encodeOpen } from './ledger-encoding.ts';
+import { appendEntries, readEntries, readSnapshot } from './ledger-files.ts';
+import type { BeginTransaction } from './transaction.ts';
+
+export interface RestoredLedger {
+  readonly entries: number;
+  /** Entries that a crash had written twice; they count once. */
+  readonly repeated: number;
+  /** Half lines that a crash left. */
+  readonly unreadable: number;
+  readonly openAgain: number;
+  readonly endedAtFlush: number;
+  /** From the last flush until now: what began and ended in it is not known. Absent: there never was a flush. */
+  readonly gap?: { readonly fromMs: number; readonly toMs: number };
+}
+
+export interface RestoreDeps {
+  readonly ledger: LedgerStore;
+  readonly begin: BeginTransaction;
+  readonly keys: Keys;
+}
+
+/** Entries written in one step. */
+const BATCH = 500;
+
+/**
+ * May be repeated, and on a ledger that is in use: tables are made anew from the files, and what waits in the
+ * journal stays there.
+ * @param isThere whether a guest exists now, as far as the caller found out
+ * @throws when another process writes the ledger; within a minute it does not any more.
+ */
+export async function restoreLedger(
+  { ledger, begin, keys }: RestoreDeps,
+  {
+    folder,
+    isThere,
+    nowMs,
+  }: {
+    readonly folder: string;
+    readonly isThere: (guestId: string) => boolean;
+    readonly nowMs: number;
+  },
+): Promise<RestoredLedger> {
+  const writer = await ledger.becomeWriter();
+  if (writer === undefined)
+    throw new Error('the ledger is being written by another process; try again in a minute');
+  try {
+    const waiting = new Set((await writer.oldest(Number.MAX_SAFE_INTEGER)).map(entryId));
+    const counts = { entries: 0, repeated: 0, unreadable: 0 };
+    /** Until when each guest's time is known. */
+    const knownUntil = new Map<string, number>();
+    await writer.clearTables();
+    for await (const { entries, repeated, unreadable } of readEntries(folder)) {
+      counts.repeated += repeated;
+      counts.unreadable += unreadable;
+      const missing = entries.filter((entry) => !waiting.has(entryId(entry)));
+      for (let at = 0; at < missing.length; at += BATCH) {
+        await writer.restore(missing.slice(at, at + BATCH), nowMs);
+      }
+      for (const { account, toMs } of entries) {
+        knownUntil.set(account.guestId, Math.max(toMs, knownUntil.get(account.guestId) ?? 0));
+      }
+      counts.entries += entries.length;
+    }
+    const snapshot = await readSnapshot(folder);
+    if (snapshot === undefined) return { ...counts, openAgain: 0, endedAtFlush: 0 };
+    const lost = snapshot.open.filter(
+      ({ account, fromMs }) => fromMs >= (knownUntil.get(account.guestId) ?? 0),
+    );
+    const { again, ended } = await settleLost({ ledger, begin, keys }, lost, snapshot.takenAtMs, isThere);
+    if (ended.length > 0) {
+      await appendEntries(folder, ended);
+      await writer.restore(ended, nowMs);
+    }
+    return {
+      ...counts,
+      openAgain: again,
+      endedAtFlush: ended.length,
+      gap: { fromMs: snapshot.takenAtMs, toMs: nowMs },
+    };
+  } finally {
+    await writer.release();
+  }
+}
+
+/** A guest that is there in the same state as at the flush keeps its interval's beginning. */
+async function settleLost(
+  { ledger, begin, keys }: RestoreDeps,
+  lost: readonly OpenInterval[],
+  takenAtMs: number,
+  isThere: (guestId: string) => boolean,
+): Promise<{ readonly again: number; readonly ended: readonly LedgerEntry[] }> {
+  const current = new Map((await ledger.openIntervals()).map((open) => [open.account.guestId, open]));
+  let again = 0;
+  const ended: LedgerEntry[] = [];
+  for (const interval of lost) {
+    const { guestId } = interval.account;
+    const now = current.get(guestId);
+    const goesOn = isThere(guestId) && (now === undefined || now.state === interval.state);
+    const written =
+      goesOn &&
+      (await begin()
+        .guardField(keys.ledger.open, guestId, now ? encodeOpen(now) : '')
+        .command('HSET', keys.ledger.open, guestId, encodeOpen(interval))
+        .commit());
+    if (written !== false && written.ok) again += 1;
+    else if (takenAtMs > interval.fromMs) {
+      ended.push({ ...interval, toMs: takenAtMs, toEvidence: 'clock' });
+    }
+  }
+  return { again, ended };
+}

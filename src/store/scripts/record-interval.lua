@@ -1,0 +1,31 @@
+-- Included by `transact`: closes the open interval of a guest and opens the next one at the same instant, in the
+-- write that changes the guest. `changeBilling` of core/ledger.ts says the same and is tested against it.
+-- Told twice it changes nothing; told late it counts from when the guest was last known. A guest that is gone
+-- is never opened again.
+--
+-- keys   { ledger:open, ledger:journal, guest }
+-- facts  { guest id, state | 'ended' | 'void', at (ms), evidence, account (as encoded by store/ledger-encoding.ts) }
+
+local function recordInterval(keys, facts)
+  local open, journal, guest = unpack(keys)
+  local guestId, state, atMs, evidence, account = unpack(facts)
+  local stored = redis.call('HGET', open, guestId)
+  if not stored then
+    if state == 'ended' or state == 'void' or redis.call('HGET', guest, 'state') == 'gone' then return 'none' end
+    redis.call('HSET', open, guestId, table.concat({ state, atMs, evidence, account }, '|'))
+    return 'opened'
+  end
+
+  local before, fromMs, fromEvidence, known = string.match(stored, '^(%a+)|(%d+)|(%a+)|(.*)$')
+  if state == before then return 'unchanged' end
+  if state ~= 'void' and tonumber(atMs) > tonumber(fromMs) then
+    redis.call('RPUSH', journal, table.concat({ before, fromMs, fromEvidence, atMs, evidence, known }, '|'))
+    fromMs = atMs
+  end
+  if state == 'ended' or state == 'void' then
+    redis.call('HDEL', open, guestId)
+    return 'closed'
+  end
+  redis.call('HSET', open, guestId, table.concat({ state, fromMs, evidence, known }, '|'))
+  return 'changed'
+end
