@@ -14,25 +14,11 @@ import { freeMemory, keepMemory } from './capacity-book.ts';
 import { type Claim, subjectKeyOf } from './claims.ts';
 import { endSandbox } from './ending.ts';
 import { emit } from './events.ts';
+import type { GuestFate } from './guest-fate.ts';
 import { GUEST_RETENTION_MS, type Keys, RETENTION_MS } from './keys.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
 import type { Transaction } from './transaction.ts';
 import { releaseVmid } from './vmid-pool.ts';
-
-/** What becomes of an attempt's guest when the attempt ends. */
-export type GuestFate =
-  /** The next attempt carries it on and looks before it sends. */
-  | 'carry'
-  /** The same, and its create certainly had no effect: the send permit is given back. */
-  | 'carry_unsent'
-  /** The sandbox runs in it. */
-  | 'keep'
-  /** It may exist: to be destroyed on sight of its marker. */
-  | 'condemn'
-  /** A person has to free it. */
-  | 'stuck'
-  /** Proved absent, or never asked for. */
-  | 'gone';
 
 export interface NextAttempt {
   readonly provider: ProviderName;

@@ -1,7 +1,8 @@
 /** What the ledger hears of guests, in the transactions that change them. */
 import type { Guest } from '../core/guest.ts';
 import { accountOf, type BillingChange, type BillingInstant, type LedgerAccount } from '../core/ledger.ts';
-import type { GuestFate, Settlement } from './attempt-endings.ts';
+import type { SandboxState } from '../core/sandbox.ts';
+import type { GuestFate } from './guest-fate.ts';
 import type { Keys } from './keys.ts';
 import { encodeAccount } from './ledger-encoding.ts';
 import type { Transaction } from './transaction.ts';
@@ -25,7 +26,13 @@ export function billSandboxState(
   transaction: Transaction,
   keys: Keys,
   guest: Guest | undefined,
-  { sandbox, since }: Pick<Settlement, 'sandbox' | 'since'>,
+  {
+    sandbox,
+    since,
+  }: {
+    readonly sandbox?: { readonly state: SandboxState; readonly preservesRam?: boolean };
+    readonly since?: BillingInstant;
+  },
   nowMs: number,
 ): void {
   if (guest === undefined || (sandbox?.state !== 'running' && sandbox?.state !== 'paused')) return;

@@ -4,8 +4,9 @@ import { decideNextStep, holdReasonFor, type NextStep } from '../core/next-step.
 import type { Attempt, HoldReason, OperationFailure, OperationKind } from '../core/operation.ts';
 import type { GuestObservation } from '../providers/provider.ts';
 import { isProviderError } from '../providers/provider-error.ts';
-import type { GuestFate, NextAttempt, Settlement } from '../store/attempt-endings.ts';
+import type { NextAttempt, Settlement } from '../store/attempt-endings.ts';
 import type { Claim } from '../store/claims.ts';
+import type { GuestFate } from '../store/guest-fate.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import type { AttemptSession } from './attempt-session.ts';
 import { remainingCandidates, tellOfFailure } from './mind-breaker.ts';
