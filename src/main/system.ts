@@ -79,6 +79,8 @@ export interface RecoveryTiming {
   readonly drainGraceMs?: number;
   /** Default: each sweep's own. */
   readonly sweepEveryMs?: number;
+  /** How often schedules and limits in Redis are set again. Default one minute. */
+  readonly reassertMs?: number;
   /** How often workers ask their provider how it is, and publish it. Default 15 s. */
   readonly statusEveryMs?: number;
 }
@@ -186,7 +188,7 @@ async function startWorkers(
   { installId, permits, providers }: Installed,
   closers: (() => Promise<void> | void)[],
 ): Promise<void> {
-  const { store, queues } = parts;
+  const { store } = parts;
   const { deployment, concurrency, timing, routing, presets } = options;
   const common = {
     ...endDeps(options, recovery, parts),
@@ -205,9 +207,6 @@ async function startWorkers(
   for (const provider of providers) {
     const localShare = createLocalShare(concurrency.perWorker);
     const deps: WorkerDeps = { ...common, provider, localShare };
-    await queues.byProvider
-      .get(provider.name)
-      ?.setGlobalConcurrency(slotsWithReserve(concurrency.perProvider));
     const perWorker = { concurrency: slotsWithReserve(concurrency.perWorker), ...recovery };
     workers.push(await startLifecycleWorker(deps, perWorker));
     const { statusEveryMs } = recovery;

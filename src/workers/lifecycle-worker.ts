@@ -6,6 +6,7 @@ import { DelayedError, type Job, Worker } from 'bullmq';
 import { type AttemptJob, queueName } from '../queues/queues.ts';
 import { HandOverError } from './attempt-session.ts';
 import { runAttempt } from './run-attempt.ts';
+import { slotsWithReserve } from './slot-share.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 export interface LifecycleWorkerOptions {
@@ -14,6 +15,8 @@ export interface LifecycleWorkerOptions {
   /** How long BullMQ's lock on a job lasts without renewal, and how often abandoned jobs are looked for. */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
+  /** How often the limit of the queue is set again. Default one minute. */
+  readonly reassertMs?: number;
 }
 
 export interface LifecycleWorker {
@@ -21,12 +24,14 @@ export interface LifecycleWorker {
   close(graceMs: number): Promise<void>;
 }
 
+/** A limit that a hand removed is away for this long at most. */
+const REASSERT_MS = 60_000;
 /** A job found abandoned this often is not BullMQ's to judge any more; rescue still answers for it. */
 const MAX_STALLED_COUNT = 10;
 
 export async function startLifecycleWorker(
   deps: WorkerDeps,
-  { concurrency, lockMs, stalledCheckMs }: LifecycleWorkerOptions,
+  { concurrency, lockMs, stalledCheckMs, reassertMs }: LifecycleWorkerOptions,
 ): Promise<LifecycleWorker> {
   const { provider, log } = deps;
   const shutdown = new AbortController();
@@ -49,6 +54,7 @@ export async function startLifecycleWorker(
     }
   }
 
+  const limits = await keepGlobalConcurrency(deps, reassertMs);
   const worker = new Worker<AttemptJob>(queueName(provider.name), processJob, {
     connection: deps.store.redis,
     prefix: deps.store.keys.tag,
@@ -76,12 +82,26 @@ export async function startLifecycleWorker(
 
   return {
     async close(graceMs) {
+      clearInterval(limits);
       const drained = worker.close();
       const timer = setTimeout(() => shutdown.abort(new HandOverError('the worker shuts down')), graceMs);
       await drained;
       clearTimeout(timer);
     },
   };
+}
+
+/** How many jobs of a provider run at once, all workers together, is kept in Redis, where a hand may remove it. */
+async function keepGlobalConcurrency(
+  { queues, provider, slots, log }: WorkerDeps,
+  reassertMs = REASSERT_MS,
+): Promise<NodeJS.Timeout> {
+  const queue = queues.byProvider.get(provider.name);
+  const assert = () => queue?.setGlobalConcurrency(slotsWithReserve(slots));
+  await assert();
+  return setInterval(() => {
+    assert()?.catch((error: unknown) => log.warn({ provider: provider.name, err: error }, 'queue trouble'));
+  }, reassertMs);
 }
 
 /** The attempt failed and everything about it is on record: the board shows its message. */

@@ -68,6 +68,7 @@ export interface SweepWorkerOptions {
    */
   readonly lockMs: number;
   readonly stalledCheckMs: number;
+  readonly reassertMs?: number;
   /** Default: those of this release. */
   readonly sweeps?: Readonly<Record<string, Sweep>>;
 }
@@ -126,7 +127,7 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
     );
   }
   await assertSchedule();
-  const timer = setInterval(() => assertSchedule().catch(onError), REASSERT_MS);
+  const timer = setInterval(() => assertSchedule().catch(onError), timing.reassertMs ?? REASSERT_MS);
 
   return {
     async close() {

@@ -1,10 +1,15 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { inject } from 'vitest';
 import { findRedisBinary } from '../../src/platform/redis-binary.ts';
 import { startRedisServer } from '../../src/platform/redis-server.ts';
+import { eventually } from './eventually.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -58,4 +63,57 @@ export async function startTestRedis(options: { readonly appendOnly?: boolean } 
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A Redis in cluster mode that has all slots, so that it serves a client that knows nothing of clusters. */
+export async function startClusterNode(): Promise<{ readonly url: string; stop(): Promise<void> }> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-cluster-'));
+  const port = await freePort();
+  const stopServer = await spawnRedis(port, dataDir, [
+    '--cluster-enabled',
+    'yes',
+    '--cluster-port',
+    String(await freePort()),
+  ]);
+  const client = new Redis({ port, host: '127.0.0.1' });
+  client.on('error', () => {
+    // It connects again by itself until the server listens.
+  });
+  await client.cluster('ADDSLOTSRANGE', 0, 16_383);
+  await eventually('the cluster is up', async () =>
+    String(await client.cluster('INFO')).includes('cluster_state:ok'),
+  );
+  client.disconnect();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async stop() {
+      await stopServer();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts a server with settings that the product's own never has; returns what ends it. */
+async function spawnRedis(
+  port: number,
+  dataDir: string,
+  settings: readonly string[],
+): Promise<() => Promise<void>> {
+  const binary = findRedisBinary(process.env.PATH ?? '');
+  if (binary === undefined) throw new Error('no redis-server: the global setup should have installed it');
+  const common = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dataDir, '--save', ''];
+  const server = spawn(binary, [...common, ...settings], { stdio: 'ignore' });
+  const exited = once(server, 'exit');
+  return async () => {
+    server.kill('SIGKILL');
+    await exited;
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
