@@ -1,6 +1,7 @@
 /** One run of the command line, and its one catch: errors become sentences and an exit status. */
 import { Command, CommanderError, Option } from 'commander';
 import type { AddCommand, CommandContext } from './commands/command.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDestroy } from './commands/destroy.ts';
@@ -42,6 +43,7 @@ const COMMANDS: readonly AddCommand[] = [
   addSweeps,
   addConfig,
   addToken,
+  addCompletion,
 ];
 
 export interface CliSurroundings {
