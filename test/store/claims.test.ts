@@ -85,3 +85,13 @@ test('a settled operation settles only once', async () => {
   await expect(store.attempts.settle(claim, settlement, 4)).rejects.toThrow(ClaimLostError);
   expect(await store.claims.claim(operation, 1, 'b')).toEqual({ status: 'settled' });
 });
+
+test('a claim that needs a slot takes nothing while the operation holds none', async () => {
+  const operation = await submitStart(store);
+  const { redis, keys } = store;
+  const slot = 'morph:slots';
+  expect(await store.claims.claim(operation, 1, 'a', { slot })).toEqual({ status: 'unslotted' });
+  expect(await store.reading.sandbox(operation.sandboxId)).toMatchObject({ state: 'requested', epoch: 0 });
+  await redis.zadd(keys.permits(slot).holders, 1, operation.id);
+  expect(await store.claims.claim(operation, 1, 'a', { slot })).toMatchObject({ status: 'claimed' });
+});
