@@ -141,8 +141,8 @@ module.exports = {
       comment:
         'the fetch client runs where there is no Node and no package: it imports core and its own transport only.',
       severity: 'error',
-      from: { path: '^src/producers/fetch-' },
-      to: { pathNot: '^src/(core/|producers/fetch-)' },
+      from: { path: '^src/producers/(fetch-|touch-batch)' },
+      to: { pathNot: '^src/(core/|producers/(fetch-|touch-batch))' },
     },
     {
       name: 'no-circular',

@@ -1,9 +1,10 @@
 /** The one client interface; every transport fills it and behaves alike. */
+import type { ActivityHold } from './activity.ts';
 import type { OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
 import type { SandboxState } from './sandbox.ts';
 import type { StartInput } from './start-request.ts';
-import type { OperationView, ProviderView, SandboxView, WhyView } from './views.ts';
+import type { OperationView, ProviderView, SandboxView, TouchResult, WhyView } from './views.ts';
 
 export interface WaitOptions {
   /** How long to wait; the operation goes on after. Default 90 s, below the 100 s at which tunnels cut. */
@@ -88,6 +89,20 @@ export interface LifecycleClient<Input = StartInput> {
     ttlSeconds: number | null,
     options?: ChangeOptions & { readonly onExpiry?: 'pause' | 'destroy' },
   ): Promise<SandboxView>;
+  /**
+   * Somebody uses these now. Call it as often as you like: it is written at most once per sandbox, second and
+   * process, and wakes nothing. Unawaited it is fire and forget; it rejects only when the service is away.
+   */
+  touch(sandboxIds: string | readonly string[]): Promise<TouchResult>;
+  /**
+   * Keeps it from being paused for being idle until `release`, or for `seconds` (cut to MAX_HOLD_SECONDS). The same
+   * owner again renews. Wakes nothing.
+   */
+  hold(
+    sandboxId: string,
+    hold: { readonly owner: string; readonly reason: string; readonly seconds: number },
+  ): Promise<ActivityHold>;
+  release(sandboxId: string, owner: string): Promise<void>;
   /** Protected sandboxes are left alone by everything automatic. */
   setProtection(sandboxId: string, isProtected: boolean, options?: ChangeOptions): Promise<SandboxView>;
   /**

@@ -9,6 +9,7 @@ export type LifecycleErrorCode =
   | 'not_found'
   | 'wrong_state'
   | 'too_many_operations'
+  | 'too_many_holds'
   | 'idempotency_key_reused'
   | 'store_unavailable'
   | 'store_full'
@@ -49,6 +50,7 @@ export const HTTP_STATUS = {
   illegal_combination: 422,
   ram_snapshot_unsupported: 422,
   too_many_operations: 429,
+  too_many_holds: 429,
   too_many_requests: 429,
   too_many_streams: 429,
   internal_error: 500,

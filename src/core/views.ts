@@ -119,6 +119,13 @@ export interface WhyView {
   readonly history: readonly HistoryEntry[];
 }
 
+/** Ids as they were given. */
+export interface TouchResult {
+  readonly noted: readonly string[];
+  /** There is none by that id, or it has ended. */
+  readonly unknown: readonly string[];
+}
+
 export interface ProviderView extends ProviderStatus {
   /** How old this status is. Workers publish every 15 s. */
   readonly ageMs: number;

@@ -9,7 +9,7 @@ import { createLoginPage, createPages } from '../dashboard/pages.tsx';
 import type { Config } from '../platform/config.ts';
 import type { Logger } from '../platform/log.ts';
 import { connectAgain } from '../platform/redis.ts';
-import { createSecretBox } from '../platform/secret-box.ts';
+import { createSecretBox, type SecretBox } from '../platform/secret-box.ts';
 import { type Access, type AccessEnv, createAccess } from '../producers/access/access.ts';
 import { isLoopbackName } from '../producers/access/foreign.ts';
 import { createApi } from '../producers/http/app.ts';
@@ -44,7 +44,7 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
   const openWithoutTokens = simulated && isLoopbackName(config.http.host);
   const access = createAccess(
     { store, log, nowMs: Date.now, loginPage: createLoginPage(frame) },
-    { ...config.http, openWithoutTokens, boardPath: BOARD_PATH },
+    { ...config.http, openWithoutTokens, boardPath: BOARD_PATH, ...secretBoxOf(config) },
   );
   // A process that only submits knows no provider itself: the board then shows every queue.
   const { enabledProviders: enabled } = config;
@@ -116,7 +116,7 @@ async function openParts(system: System, config: HttpConfig, log: Logger) {
       store,
       submitter,
       nowMs: Date.now,
-      ...(config.secretsKey ? { secretBox: createSecretBox(config.secretsKey) } : {}),
+      ...secretBoxOf(config),
     }),
     async close() {
       await queues.close();
@@ -124,6 +124,10 @@ async function openParts(system: System, config: HttpConfig, log: Logger) {
       redis.disconnect();
     },
   };
+}
+
+function secretBoxOf({ secretsKey }: HttpConfig): { readonly secretBox?: SecretBox } {
+  return secretsKey === undefined ? {} : { secretBox: createSecretBox(secretsKey) };
 }
 
 async function firstLoginLink(access: Access, base: string): Promise<string | undefined> {

@@ -107,7 +107,7 @@ function describeServing(
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
-  const { sweepTimeZone, fallbackBound } = config;
+  const { sweepTimeZone, maxHoldMs, fallbackBound } = config;
   return {
     deployment,
     routing,
@@ -117,6 +117,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     log,
     sweepTimeZone,
     fallbackBound,
+    maxHoldMs,
     ...(servicePorts && { servicePorts }),
     ...(webhook && { webhook }),
     ...(secretsKey && { secretsKey }),

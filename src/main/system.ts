@@ -59,6 +59,8 @@ export interface SystemOptions {
   readonly nowMs?: () => number;
   /** Where every transition is told; absent: nowhere. */
   readonly webhook?: WebhookTarget;
+  /** The longest that anybody may hold a sandbox awake. Default 4 h. */
+  readonly maxHoldMs?: number;
   /** Cron patterns of sweeps are read in it. Default UTC. */
   readonly sweepTimeZone?: string;
   /** At which share of starts that fell back an alert is raised. */
@@ -97,6 +99,9 @@ export interface System {
 const DEFAULT_RECOVERY: RecoveryTiming = { lease: DEFAULT_LEASE, lockMs: 10_000, stalledCheckMs: 5_000 };
 /** Shorter than the 30 s that process managers wait before SIGKILL. */
 const DRAIN_GRACE_MS = 20_000;
+
+/** Longer than an agent's turn, shorter than a night that nobody pays attention to. */
+const DEFAULT_MAX_HOLD_MS = 4 * 60 * 60_000;
 
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { log, deployment, recovery = DEFAULT_RECOVERY, roles = ['workers', 'sweeps'] } = options;
@@ -213,7 +218,12 @@ async function startWorkers(
     const publisher = await startStatusPublisher({ ...deps, ...(statusEveryMs ? { statusEveryMs } : {}) });
     closers.push(publisher.close);
   }
-  await store.deployment.publishSettings({ routing, presets, startDeadlineMs: timing.startDeadlineMs });
+  await store.deployment.publishSettings({
+    routing,
+    presets,
+    startDeadlineMs: timing.startDeadlineMs,
+    maxHoldMs: options.maxHoldMs ?? DEFAULT_MAX_HOLD_MS,
+  });
 }
 
 function logAlert(log: Logger): OnAlert {

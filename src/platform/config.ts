@@ -55,6 +55,8 @@ interface CommonConfig {
   readonly priceBook: PriceBookText;
   readonly sweepTimeZone: string;
   readonly fallbackBound: FallbackBound;
+  /** The longest that anybody may hold a sandbox awake without renewing. */
+  readonly maxHoldMs: number;
   readonly concurrency: {
     /** Attempts that one worker process carries out at a time, per provider. */
     readonly perWorker: number;
@@ -238,6 +240,7 @@ function commonConfig(env: Environment) {
       share: env.FALLBACK_ALERT_SHARE / 100,
       windowMs: env.FALLBACK_ALERT_WINDOW_MINUTES * 60_000,
     },
+    maxHoldMs: env.MAX_HOLD_SECONDS * 1_000,
     concurrency: { perWorker: env.WORKER_CONCURRENCY, perProvider: env.PROVIDER_CONCURRENCY },
     timing: {
       unknownHoldMs: env.UNKNOWN_HOLD_MS,

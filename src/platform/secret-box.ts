@@ -2,12 +2,14 @@
  * Secrets of single sandboxes, such as cmux's exec token, at rest: AES-256-GCM under the operator's key. A
  * sealed text is bound to its guest, so that it cannot be passed off as another's.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 
 export interface SecretBox {
   seal(guestId: string, secret: string): string;
   /** @throws when it was sealed for another guest or under another key. */
   open(guestId: string, sealed: string): string;
+  /** The same for the same purpose, known to whoever has the key, and telling nothing of it. */
+  derive(purpose: string): string;
 }
 
 const ALGORITHM = 'aes-256-gcm';
@@ -27,6 +29,7 @@ export function createSecretBox(hexKey: string): SecretBox {
         '.',
       );
     },
+    derive: (purpose) => createHmac('sha256', key).update(purpose).digest('base64url'),
     open(guestId, sealed) {
       const [version, ...parts] = sealed.split('.');
       const [nonce, tag, text] = parts.map((part) => Buffer.from(part, 'base64url'));

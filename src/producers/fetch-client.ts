@@ -1,4 +1,6 @@
 /** `cmux-lifecycle/client`: the client whose transport is HTTP, for wherever there is `fetch`. */
+
+import type { ActivityHold } from '../core/activity.ts';
 import type {
   ChangeOptions,
   LifecycleClient,
@@ -11,13 +13,14 @@ import { statesToShow } from '../core/listing.ts';
 import { isSettled } from '../core/operation.ts';
 import { operationError, waitTimedOut } from '../core/operation-error.ts';
 import type { StartInput } from '../core/start-request.ts';
-import type { OperationView, ProviderView, SandboxView, WhyView } from '../core/views.ts';
+import type { OperationView, ProviderView, SandboxView, TouchResult, WhyView } from '../core/views.ts';
 import {
   type ApiRequest,
   createTransport,
   type FetchTransportOptions,
   type Send,
 } from './fetch-transport.ts';
+import { createTouchBatch } from './touch-batch.ts';
 
 export type {
   ChangeOptions,
@@ -59,6 +62,26 @@ export function createFetchClient(options: FetchClientOptions): FetchClient {
     return (await send(request)).body as SandboxView;
   };
 
+  const activity = async (sandboxId: string, body: unknown) =>
+    (
+      await send({
+        method: 'POST',
+        path: pathOf(sandboxId, 'activity'),
+        body,
+        idempotencyKey: crypto.randomUUID(),
+      })
+    ).body as { readonly hold?: ActivityHold };
+  const batch = createTouchBatch(async (sandboxIds) => {
+    const idempotencyKey = crypto.randomUUID();
+    const sent = await send({ method: 'POST', path: '/v1/activity', body: { sandboxIds }, idempotencyKey });
+    const { noted } = sent.body as TouchResult;
+    return sandboxIds.map((id) => noted.includes(id));
+  });
+  const touch = async (ids: readonly string[]): Promise<TouchResult> => {
+    const noted = await Promise.all(ids.map((id) => batch.touch(id)));
+    return { noted: ids.filter((_id, at) => noted[at]), unknown: ids.filter((_id, at) => !noted[at]) };
+  };
+
   return {
     start: (input, waiting = {}) =>
       untilDone<SandboxView>(send, changeRequest('POST', '/v1/sandboxes', input, waiting), waiting),
@@ -84,6 +107,13 @@ export function createFetchClient(options: FetchClientOptions): FetchClient {
       post(sandboxId, 'ttl', { ttlSeconds, onExpiry }, change),
     setProtection: (sandboxId, isProtected, change = {}) =>
       post(sandboxId, 'protection', { protected: isProtected }, change),
+
+    touch: (ids) => touch(typeof ids === 'string' ? [ids] : ids),
+    hold: async (sandboxId, hold) =>
+      (await activity(sandboxId, { action: 'hold', ...hold })).hold as ActivityHold,
+    release: async (sandboxId, owner) => {
+      await activity(sandboxId, { action: 'release', owner });
+    },
 
     get: (sandboxId, { refresh = false } = {}) =>
       get<SandboxView>(pathOf(sandboxId), refresh ? { refresh: 'true' } : {}),

@@ -17,6 +17,8 @@ import type { Adjustment } from '../store/adjusting.ts';
 import type { Page } from '../store/listing.ts';
 import type { Awaited, Settled } from '../store/settlements.ts';
 import type { Store } from '../store/store.ts';
+import { heartbeatTokenOf } from './access/heartbeat-token.ts';
+import { type ActivityService, createActivityService } from './activity-service.ts';
 import type { OperationListRequest, SandboxListRequest } from './requests.ts';
 import { reported } from './store-trouble.ts';
 
@@ -53,6 +55,7 @@ export interface LifecycleService {
   list(input: SandboxListRequest, caller: Caller): Promise<Page<Sandbox>>;
   /** The guest's own secrets by name, such as `execToken`; empty when it has none or no key is configured. */
   secrets(anyId: string, caller: Caller): Promise<Readonly<Record<string, string>>>;
+  readonly activity: ActivityService;
   why(anyId: string, caller: Caller): Promise<WhyView>;
   operation(operationId: string, caller: Caller): Promise<Operation>;
   operations(input: OperationListRequest, caller: Caller): Promise<Page<Operation>>;
@@ -97,6 +100,8 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
     adjust: (anyId, adjustment, request) =>
       reported(async () => submitter.adjust(anyId, adjustment, submitOptions(anyId, request))),
 
+    activity: createActivityService(deps),
+
     sandbox: (anyId, caller) => reported(() => findSandbox(store, anyId, caller.teamId)),
 
     refreshed: (anyId, caller, signal) =>
@@ -123,12 +128,13 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
 
     secrets: (anyId, caller) =>
       reported(async () => {
-        const { placement } = await findSandbox(store, anyId, caller.teamId);
+        const { id, placement } = await findSandbox(store, anyId, caller.teamId);
         const guest = placement && (await store.reading.guest(placement.guestId));
         const { secretBox } = deps;
-        if (!guest?.sealedSecrets || !secretBox) return {};
-        const open = ([name, sealed]: [string, string]) => [name, secretBox.open(guest.id, sealed)];
-        return Object.fromEntries(Object.entries(guest.sealedSecrets).map(open));
+        if (!secretBox) return {};
+        const sealed = Object.entries(guest?.sealedSecrets ?? {});
+        const opened = sealed.map(([name, text]) => [name, secretBox.open(guest?.id ?? '', text)]);
+        return { ...Object.fromEntries(opened), heartbeatToken: heartbeatTokenOf(id, secretBox) };
       }),
 
     why: (anyId, caller) => reported(async () => why(store, await findSandbox(store, anyId, caller.teamId))),

@@ -12,6 +12,7 @@ import type { Settled } from '../store/settlements.ts';
 import { createStore, type Store } from '../store/store.ts';
 import { type ChangeRequest, createLifecycleService } from './lifecycle-service.ts';
 import {
+  holdSchema,
   operationListSchema,
   parse,
   pauseSchema,
@@ -120,6 +121,10 @@ export function createProducer(store: Store, submitter: Submitter, name = DEFAUL
       const protection = parse(protectionSchema, { protected: isProtected });
       return viewSandbox(await service.adjust(sandboxId, protection, requestOf(options)));
     },
+
+    touch: (ids) => service.activity.touch(typeof ids === 'string' ? [ids] : ids, caller),
+    hold: async (sandboxId, hold) => service.activity.hold(sandboxId, parse(holdSchema, hold), caller),
+    release: (sandboxId, owner) => service.activity.release(sandboxId, owner, caller),
 
     get: async (sandboxId, { refresh = false } = {}) =>
       viewSandbox(

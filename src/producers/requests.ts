@@ -83,6 +83,18 @@ export const ttlSchema = z.strictObject({
   ttlSeconds: seconds.nullable(),
   onExpiry: z.enum(['pause', 'destroy']).exactOptional(),
 });
+export const holdSchema = z.strictObject({
+  owner: text.describe('Who holds, such as a task run; one hold per owner.'),
+  reason: text.describe('For people: "agent turn running".'),
+  seconds,
+});
+/** More than any machine has: a guest that is confused, or lies, fills no record. */
+const MANY = 1_000_000;
+export const heartbeatSchema = z.strictObject({
+  agentProcesses: z.int().min(0).max(MANY),
+  loadPerCpu: z.number().min(0).max(MANY),
+  openConnections: z.int().min(0).max(MANY),
+});
 export const protectionSchema = z.strictObject({ protected: z.boolean() });
 
 /** An id of ours or of a provider. */

@@ -18,6 +18,8 @@ export interface PublishedSettings {
   readonly routing: RoutingPolicy;
   readonly presets: readonly Preset[];
   readonly startDeadlineMs: number;
+  /** The longest that anybody may hold a sandbox awake without renewing. */
+  readonly maxHoldMs?: number;
 }
 
 export interface DeploymentView {
@@ -61,6 +63,7 @@ const settingsSchema = z.object({
     }),
   ),
   startDeadlineMs: z.number(),
+  maxHoldMs: z.number().exactOptional(),
 });
 
 const capacitySchema = z.object({

@@ -2,8 +2,10 @@
 import type { Context } from 'hono';
 import { getCookie } from 'hono/cookie';
 import type { Principal } from '../../core/principal.ts';
+import type { SecretBox } from '../../platform/secret-box.ts';
 import type { AccessStore, AccessToken } from '../../store/access.ts';
 import { refuseForeignHost } from './foreign.ts';
+import { isHeartbeatToken, sandboxOfToken } from './heartbeat-token.ts';
 import type { Refusal } from './refusal.ts';
 import { digestOf } from './secrets.ts';
 
@@ -12,6 +14,8 @@ export interface IdentityOptions {
   /** The server is bound to loopback and nothing real hangs on it: open as admin until a token is made. */
   readonly openWithoutTokens: boolean;
   readonly cookieName: string;
+  /** Knows the heartbeat tokens of guests; absent: there are none. */
+  readonly secretBox?: Pick<SecretBox, 'derive'>;
 }
 
 export type Identity =
@@ -32,6 +36,11 @@ export async function identify(
   const header = context.req.header('authorization');
   if (header !== undefined) {
     const [, secret] = /^Bearer +(\S+) *$/i.exec(header) ?? [];
+    if (secret !== undefined && options.secretBox && isHeartbeatToken(secret)) {
+      const sandboxId = sandboxOfToken(secret, options.secretBox);
+      if (sandboxId === undefined) return { kind: 'impostor' };
+      return { kind: 'known', principal: { name: `guest of ${sandboxId}`, role: 'guest', sandboxId } };
+    }
     const token = secret === undefined ? undefined : await store.tokenByDigest(digestOf(secret));
     return token ? known(token) : { kind: 'impostor' };
   }

@@ -45,7 +45,10 @@ export interface CmuxInstances {
   tryGet(ids: { readonly instanceId: string }): Promise<CmuxSandboxInstance | null>;
 }
 
-export type CmuxClient = Pick<LifecycleClient, 'start' | 'get' | 'pause' | 'resume' | 'destroy'>;
+export type CmuxClient = Pick<
+  LifecycleClient,
+  'start' | 'get' | 'pause' | 'resume' | 'destroy' | 'touch' | 'setTtl'
+>;
 
 export function createCmuxInstances(client: CmuxClient, options: CmuxInstanceOptions = {}): CmuxInstances {
   const { timeoutMs } = options;

@@ -44,6 +44,10 @@ export interface CmuxSandboxInstance {
   /** Resolves where it is exposed so already; else goes through `direct.exposeHttpService`. */
   exposeHttpService(name: string, port: number): Promise<void>;
   hideHttpService(name: string): Promise<void>;
+  /** Somebody uses it now: it is not paused for being idle before its time. Wakes nothing. */
+  heartbeat(): Promise<void>;
+  /** Its time to live begins anew. (cmux's Morph TTL ran by the wall clock, whatever went on inside.) */
+  extendTtl(ttlSeconds: number): Promise<void>;
   /** Nothing wakes by itself unless it was told to: `(false, false)` is so already, else `direct.setWakeOn`. */
   setWakeOn(http: boolean, ssh: boolean): Promise<void>;
 }
@@ -81,7 +85,7 @@ const STATUS = {
   lost: 'gone',
 } as const satisfies Record<SandboxState, CmuxStatus>;
 
-type ChangeClient = Pick<LifecycleClient, 'pause' | 'resume' | 'destroy'>;
+type ChangeClient = Pick<LifecycleClient, 'pause' | 'resume' | 'destroy' | 'touch' | 'setTtl'>;
 
 export function wrapSandbox(
   client: ChangeClient,
@@ -128,6 +132,12 @@ export function wrapSandbox(
         throw new UnsupportedCallError('hideHttpService', `the service cannot take ${name} away`);
       }
       await direct.hideHttpService(view, name);
+    },
+    async heartbeat() {
+      await client.touch(view.id);
+    },
+    async extendTtl(ttlSeconds) {
+      view = await client.setTtl(view.id, ttlSeconds);
     },
     async setWakeOn(http, ssh) {
       if (direct.setWakeOn) return direct.setWakeOn(view, http, ssh);

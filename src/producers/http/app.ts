@@ -7,6 +7,7 @@ import type { EventLog } from '../../store/event-log.ts';
 import type { AccessEnv } from '../access/access-env.ts';
 import type { LifecycleService } from '../lifecycle-service.ts';
 import { type AccessReader, accessRoutes } from './access-routes.ts';
+import { activityRoutes } from './activity.ts';
 import { MAX_BODY_BYTES } from './body.ts';
 import { answerError } from './errors.ts';
 import { type EventStreamOptions, eventRoutes } from './events.ts';
@@ -44,6 +45,7 @@ export function createApi(
     ...providerRoutes(service),
     ...webhookRoutes(webhook),
     ...sweepRoutes(sweeps),
+    ...activityRoutes(service.activity),
     ...accessRoutes(access),
   ];
   return serveRoutes(routes, log);

@@ -6,7 +6,7 @@
  */
 import type { z } from 'zod';
 import { LifecycleError, type LifecycleErrorCode } from '../../core/lifecycle-error.ts';
-import { holdsRole, type Role } from '../../core/principal.ts';
+import { holdsRole, type PrincipalRole } from '../../core/principal.ts';
 import type { Caller, ChangeRequest } from '../lifecycle-service.ts';
 import { idempotencyKey as idempotencyKeySchema, invalidRequest } from '../requests.ts';
 import type { ApiContext } from './api-context.ts';
@@ -48,7 +48,7 @@ export interface RouteSpec<
   readonly name: string;
   readonly summary: string;
   readonly description?: string;
-  readonly role: Role;
+  readonly role: PrincipalRole;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -102,7 +102,7 @@ export function defineRoute<
   };
 }
 
-function requireRole(context: ApiContext, role: Role) {
+function requireRole(context: ApiContext, role: PrincipalRole) {
   const { principal } = context.var;
   if (holdsRole(principal, role)) return principal;
   throw new LifecycleError({

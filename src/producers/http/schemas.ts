@@ -1,5 +1,6 @@
 /** The shapes of what we answer: for the OpenAPI document, and for tests that hold every answer against them. */
 import { z } from 'zod';
+import type { ActivityHold } from '../../core/activity.ts';
 import { FAILURE_KINDS } from '../../core/failure.ts';
 import { HTTP_STATUS, type LifecycleErrorCode } from '../../core/lifecycle-error.ts';
 import { OPERATION_KINDS, OPERATION_STATES } from '../../core/operation.ts';
@@ -42,6 +43,19 @@ export const sandboxSchema = z.object({
   updatedAtMs: unixMs,
 });
 sandboxSchema satisfies z.ZodType<SandboxView>;
+
+export const holdViewSchema = z.object({
+  owner: z.string(),
+  reason: z.string(),
+  sinceMs: unixMs,
+  untilMs: unixMs.describe('It ends by itself then.'),
+});
+holdViewSchema satisfies z.ZodType<ActivityHold>;
+
+export const touchResultSchema = z.object({
+  noted: z.array(z.string()),
+  unknown: z.array(z.string()).describe('There is none by that id, or it has ended.'),
+});
 
 export const resumedSandboxSchema = sandboxSchema.extend({ memoryKept: z.boolean() });
 
