@@ -5,7 +5,7 @@ import type { TouchResult } from '../core/views.ts';
 import { findSandbox } from '../queues/find-sandbox.ts';
 import type { ActivityResult } from '../store/activity.ts';
 import type { Store } from '../store/store.ts';
-import type { Caller } from './lifecycle-service.ts';
+import type { Caller } from './caller.ts';
 import { reported } from './store-trouble.ts';
 import { createTouchBatch } from './touch-batch.ts';
 

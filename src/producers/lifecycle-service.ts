@@ -19,14 +19,11 @@ import type { Awaited, Settled } from '../store/settlements.ts';
 import type { Store } from '../store/store.ts';
 import { heartbeatTokenOf } from './access/heartbeat-token.ts';
 import { type ActivityService, createActivityService } from './activity-service.ts';
+import type { Caller } from './caller.ts';
 import type { OperationListRequest, SandboxListRequest } from './requests.ts';
 import { reported } from './store-trouble.ts';
 
-/** Who asks: a name for the receipts and, for a token of one team, the only team it may see. */
-export interface Caller {
-  readonly name: string;
-  readonly teamId?: string;
-}
+export type { Caller } from './caller.ts';
 
 export interface ChangeRequest {
   readonly caller: Caller;
