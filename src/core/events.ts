@@ -76,8 +76,15 @@ export interface LifecycleEvents {
   'alert.cleared': AlertEvent;
 }
 
-/** `adopted`, `unowned` and `forgotten` changed the guest's record; the others led to an operation or an alert. */
-export type ReconcileAct = 'adopted' | 'unowned' | 'forgotten' | 'inspected' | 'suspected' | 'drifted';
+/** `adopted`, `restored`, `unowned` and `forgotten` changed the guest's record; the others led to an operation or an alert. */
+export type ReconcileAct =
+  | 'adopted'
+  | 'restored'
+  | 'unowned'
+  | 'forgotten'
+  | 'inspected'
+  | 'suspected'
+  | 'drifted';
 
 interface AlertEvent {
   readonly name: AlertName;

@@ -19,6 +19,12 @@ export interface Marker {
   readonly workload?: string;
   readonly ttlSeconds?: number;
   readonly protected?: boolean;
+  readonly idleTimeoutSeconds?: number;
+  readonly onExpiry?: 'pause' | 'destroy';
+  /** Whether its memory has to be kept when it is paused. */
+  readonly requiresRam?: boolean;
+  /** When its sandbox was asked for. Unix time, ms. */
+  readonly createdAtMs?: number;
 }
 
 const LINE_PREFIX = 'cmux-lifecycle/1 ';
@@ -66,10 +72,12 @@ export function markerFromMetadata(metadata: Readonly<Record<string, string>>): 
   for (const [key, value] of Object.entries(metadata)) {
     if (key.startsWith(METADATA_PREFIX)) fields[key.slice(METADATA_PREFIX.length)] = value;
   }
-  for (const name of ['attempt', 'ttlSeconds', 'vmid']) {
+  for (const name of ['attempt', 'ttlSeconds', 'vmid', 'idleTimeoutSeconds', 'createdAtMs']) {
     if (fields[name] !== undefined) fields[name] = Number(fields[name]);
   }
-  if (fields.protected !== undefined) fields.protected = fields.protected === 'true';
+  for (const name of ['protected', 'requiresRam']) {
+    if (fields[name] !== undefined) fields[name] = fields[name] === 'true';
+  }
   return asMarker(fields);
 }
 

@@ -12,6 +12,7 @@ import { connectAgain } from '../platform/redis.ts';
 import { createSecretBox, type SecretBox } from '../platform/secret-box.ts';
 import { type Access, type AccessEnv, createAccess } from '../producers/access/access.ts';
 import { isLoopbackName } from '../producers/access/foreign.ts';
+import { createAutomationService } from '../producers/automation-service.ts';
 import { createApi } from '../producers/http/app.ts';
 import { answerError } from '../producers/http/errors.ts';
 import { createLifecycleService } from '../producers/lifecycle-service.ts';
@@ -73,6 +74,7 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
       events: store.events,
       webhook: store.webhook,
       sweeps,
+      automation: createAutomationService(store, Date.now),
       access: { tokens: access.tokens, audit: store.audit },
       log,
     }),

@@ -1,5 +1,6 @@
 /** One run of the command line, and its one catch: errors become sentences and an exit status. */
 import { Command, CommanderError, Option } from 'commander';
+import { addConfirm, addDestruction } from './commands/automation.ts';
 import type { AddCommand, CommandContext } from './commands/command.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
@@ -10,6 +11,7 @@ import { addEvents } from './commands/events.ts';
 import { addList } from './commands/list.ts';
 import { addPause } from './commands/pause.ts';
 import { addProviders } from './commands/providers.ts';
+import { addRebuild } from './commands/rebuild.ts';
 import { addResume } from './commands/resume.ts';
 import { addSelftest } from './commands/selftest.ts';
 import { addServe } from './commands/serve.ts';
@@ -42,6 +44,9 @@ const COMMANDS: readonly AddCommand[] = [
   addSelftest,
   addSweeps,
   addConfig,
+  addRebuild,
+  addConfirm,
+  addDestruction,
   addToken,
   addCompletion,
 ];

@@ -155,6 +155,10 @@ export function addSettlement(
   applyFate(transaction, keys, claim, settlement.guestFate, settlement.sandbox?.cause ?? state, nowMs);
   billSandboxState(transaction, keys, claim.guest, settlement, nowMs);
   billFate(transaction, keys, claim.guest, settlement.guestFate, { ...settlement, nowMs });
+  if (state === 'succeeded' && operation.guestId === undefined) {
+    // Its guest was asked for, which is what the time of observation waits for.
+    transaction.command('ZREM', keys.sandboxesUnobserved, operation.sandboxId);
+  }
   emitEnding(transaction, keys, claim, settlement, nowMs);
   release(transaction, keys, claim, undefined);
   return transaction

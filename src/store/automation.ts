@@ -27,6 +27,8 @@ export interface AutomationStore {
   beat(installId: string, nowMs: number): Promise<Beat>;
   /** True when it was not in that mode already. */
   enterAdoptOnly(reason: string, nowMs: number): Promise<boolean>;
+  /** A rebuild has run; what it restored stays exempt until `confirm`. */
+  endAdoptOnly(): Promise<void>;
   /** An operator says that the registry is right as it is: ends adopt-only mode and every exemption. */
   confirm(by: string, nowMs: number): Promise<void>;
   /** The live half of the one switch. */
@@ -44,6 +46,8 @@ export interface AutomationStore {
   postponeObservation(sandboxId: string, untilMs: number): Promise<void>;
   observed(sandboxId: string): Promise<void>;
   endObservation(): Promise<void>;
+  /** `undefined`: nothing is being observed. */
+  observingSinceMs(): Promise<number | undefined>;
   /** Installations whose guests are ours: this one, and those that a rebuild took over. */
   ownInstalls(): Promise<ReadonlySet<string>>;
   addOwnInstalls(installs: readonly string[]): Promise<void>;
@@ -107,6 +111,9 @@ export function createAutomationStore({ redis, keys, scripts }: Deps): Automatio
       if (isNew === 1) await redis.hset(deployment, { adoptOnlyReason: reason, distrustBeforeMs: nowMs });
       return isNew === 1;
     },
+    async endAdoptOnly() {
+      await redis.hdel(deployment, 'adoptOnlySinceMs', 'adoptOnlyReason');
+    },
     async confirm(by, nowMs) {
       await redis
         .multi()
@@ -131,6 +138,9 @@ export function createAutomationStore({ redis, keys, scripts }: Deps): Automatio
     },
     async observed(sandboxId) {
       await redis.zrem(sandboxesUnobserved, sandboxId);
+    },
+    async observingSinceMs() {
+      return numberOf((await redis.hget(deployment, 'observingSinceMs')) ?? undefined);
     },
     async endObservation() {
       await redis.multi().hdel(deployment, 'observingSinceMs').del(sandboxesUnobserved).exec();

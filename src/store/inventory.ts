@@ -222,7 +222,7 @@ function beginRecord(
   return transaction;
 }
 
-function intentOf(ref: GuestRef, marker: Marker, failureDomain: string): Guest['intent'] {
+export function intentOf(ref: GuestRef, marker: Marker, failureDomain: string): Guest['intent'] {
   return {
     provider: ref.provider,
     guestId: ref.guestId,
@@ -236,7 +236,11 @@ function intentOf(ref: GuestRef, marker: Marker, failureDomain: string): Guest['
 }
 
 /** So that the pool does not offer its VMID to anybody else. */
-function holdVmid(transaction: Transaction, keys: Keys, { id, intent }: Pick<Guest, 'id' | 'intent'>): void {
+export function holdVmid(
+  transaction: Transaction,
+  keys: Keys,
+  { id, intent }: Pick<Guest, 'id' | 'intent'>,
+): void {
   if (intent.vmid === undefined) return;
   const vmids = keys.vmids(intent.failureDomain);
   transaction

@@ -183,6 +183,10 @@ const marker = z.object({
   workload: z.string().exactOptional(),
   ttlSeconds: z.number().exactOptional(),
   protected: z.boolean().exactOptional(),
+  idleTimeoutSeconds: z.number().exactOptional(),
+  onExpiry: z.enum(['pause', 'destroy']).exactOptional(),
+  requiresRam: z.boolean().exactOptional(),
+  createdAtMs: z.number().exactOptional(),
 });
 
 const size = z.object({ vcpus: z.number(), memoryMib: z.number(), diskGib: z.number().exactOptional() });

@@ -18,6 +18,7 @@ import { createListing, type Listing } from './listing.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import { createMemoryWatch, type MemoryWatch } from './memory-watch.ts';
 import { createReading, type Reading } from './reading.ts';
+import { createRestoring, type Restoring } from './restoring.ts';
 import { createScripts, type Scripts } from './scripts.ts';
 import { createSettlements, type Settlements } from './settlements.ts';
 import { createStartCounts, type StartCountStore } from './start-counts.ts';
@@ -43,6 +44,7 @@ export interface Store {
   /** What may happen without anybody asking. */
   readonly automation: AutomationStore;
   readonly inventory: Inventory;
+  readonly restoring: Restoring;
   readonly settlements: Settlements;
   readonly events: EventLog;
   readonly access: AccessStore;
@@ -92,6 +94,7 @@ export function createStore(
     deployment: createDeploymentStore(redis, keys),
     automation: createAutomationStore({ redis, keys, scripts }),
     inventory: createInventory({ redis, keys, begin }),
+    restoring: createRestoring(begin, keys),
     settlements,
     events,
     access: createAccessStore({ redis, keys, scripts, begin }),

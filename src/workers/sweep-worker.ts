@@ -10,6 +10,7 @@ import { createSweepQueue, KEPT_SWEEP_RUNS, type SweepJob, sweepJobSchema } from
 import type { Sweep, SweepDeps } from './sweep.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
 import { flushLedger } from './sweeps/flush-ledger.ts';
+import { observeSandboxes } from './sweeps/observe-sandboxes.ts';
 import { reconcileProviders } from './sweeps/reconcile-provider.ts';
 import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
@@ -37,6 +38,12 @@ export const SWEEPS = {
     schedule: { everyMs: 30_000 },
     run: watchDeployment,
     description: 'Raises and clears the alerts about Redis and about the share of starts that fell back.',
+  },
+  'observe-sandboxes': {
+    schedule: { cron: '* * * * *' },
+    run: observeSandboxes,
+    description:
+      'After a restored dump or a long stop: asks for every sandbox before anything automatic goes on.',
   },
   'repair-webhooks': {
     schedule: { everyMs: 5_000 },

@@ -8,6 +8,7 @@ import { type HttpServer, startHttpServer } from '../../src/dashboard/http-serve
 import { connectAgain } from '../../src/platform/redis.ts';
 import type { AccessEnv } from '../../src/producers/access/access-env.ts';
 import { createTokens } from '../../src/producers/access/tokens.ts';
+import { createAutomationService } from '../../src/producers/automation-service.ts';
 import { createApi } from '../../src/producers/http/app.ts';
 import { DEFAULT_STREAM_OPTIONS, type EventStreamOptions } from '../../src/producers/http/events.ts';
 import { errorSchema } from '../../src/producers/http/schemas.ts';
@@ -80,6 +81,7 @@ export async function startTestApi(
           events: store.events,
           webhook: store.webhook,
           sweeps: createSweepControl({ ...store, nowMs: Date.now }),
+          automation: createAutomationService(store, Date.now),
           access: { tokens, audit: store.audit },
           log,
         },

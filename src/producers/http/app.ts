@@ -5,9 +5,11 @@ import { LifecycleError } from '../../core/lifecycle-error.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { EventLog } from '../../store/event-log.ts';
 import type { AccessEnv } from '../access/access-env.ts';
+import type { AutomationService } from '../automation-service.ts';
 import type { LifecycleService } from '../lifecycle-service.ts';
 import { type AccessReader, accessRoutes } from './access-routes.ts';
 import { activityRoutes } from './activity.ts';
+import { automationRoutes } from './automation.ts';
 import { MAX_BODY_BYTES } from './body.ts';
 import { answerError } from './errors.ts';
 import { type EventStreamOptions, eventRoutes } from './events.ts';
@@ -25,6 +27,7 @@ export interface ApiDeps {
   readonly events: EventLog;
   readonly webhook: WebhookReader;
   readonly sweeps: SweepsApi;
+  readonly automation: AutomationService;
   readonly access: AccessReader;
   readonly log: Logger;
 }
@@ -34,7 +37,7 @@ export interface ApiDeps {
  * is JSON, errors in the one documented shape, and no error but ours is ever passed on.
  */
 export function createApi(
-  { service, events, webhook, sweeps, access, log }: ApiDeps,
+  { service, events, webhook, sweeps, automation, access, log }: ApiDeps,
   streams?: EventStreamOptions,
 ): Hono<AccessEnv> {
   const routes = [
@@ -46,6 +49,7 @@ export function createApi(
     ...webhookRoutes(webhook),
     ...sweepRoutes(sweeps),
     ...activityRoutes(service.activity),
+    ...automationRoutes(automation),
     ...accessRoutes(access),
   ];
   return serveRoutes(routes, log);

@@ -79,6 +79,8 @@ function markerFor(
     taskRun: request.taskRunId,
     workload: request.workloadType,
     ttlSeconds: request.ttlSeconds,
+    idleTimeoutSeconds: request.idleTimeoutSeconds,
+    createdAtMs: claim.sandbox?.createdAtMs,
   };
   return {
     deployment: deployment.name,
@@ -88,6 +90,8 @@ function markerFor(
     operation: claim.operation.id,
     attempt: claim.attempt.number,
     protected: request.protected,
+    onExpiry: request.onExpiry,
+    requiresRam: request.requiresRamSnapshot,
     ...(Object.fromEntries(
       Object.entries(optional).filter(([, value]) => value !== undefined),
     ) as Partial<Marker>),

@@ -19,6 +19,8 @@ export interface CloserLookDeps {
   readonly provider: Provider;
   readonly call: ProviderCall;
   readonly nowMs: number;
+  /** The deployment's name, as markers carry it. */
+  readonly deployment: string;
   /** Remembers nothing of what it looked at. */
   readonly dryRun: boolean;
 }
@@ -72,7 +74,7 @@ async function takeInTurn(
 
 async function readStranger(deps: CloserLookDeps, guest: ListedGuest): Promise<readonly SeenGuest[]> {
   const found = await inspect(deps, guest);
-  if (found?.marker) return [withTime({ ...guest, marker: found.marker })];
+  if (found?.marker?.deployment === deps.deployment) return [withTime({ ...guest, marker: found.marker })];
   // Without an answer it is looked at again in the next pass.
   if (found && !deps.dryRun)
     await deps.store.inventory.rememberForeign(deps.provider.name, nameOf(guest), deps.nowMs);

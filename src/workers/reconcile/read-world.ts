@@ -15,8 +15,8 @@ export interface World extends ReconcileInput {
   readonly drifted: ReadonlySet<string>;
 }
 
-export async function readWorld(deps: CloserLookDeps, deployment: string): Promise<World> {
-  const { store, provider, call, nowMs } = deps;
+export async function readWorld(deps: CloserLookDeps): Promise<World> {
+  const { store, provider, call, nowMs, deployment } = deps;
   const listed = await provider.list(call);
   const inventory = await store.reading.inventory(provider.name, MAX_INVENTORY);
   const ids = [...new Set([...inventory, ...listed.map(({ ref }) => ref.guestId)])];

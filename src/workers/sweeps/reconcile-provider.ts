@@ -44,8 +44,8 @@ async function reconcileOne(
   counts: ReconcileCounts,
 ): Promise<void> {
   const call = readOnlyCall(signal, 'reconciliation');
-  const deps: ReconcileDeps = { store, submitter, log, provider, call, nowMs: nowMs(), dryRun };
-  const world = await readWorld(deps, deployment);
+  const deps = { store, submitter, log, provider, call, deployment, nowMs: nowMs(), dryRun };
+  const world = await readWorld(deps);
   await carryOut(deps, world, reconcile(world), counts);
   if (dryRun) return;
   await tellOfUnowned(deps);
