@@ -10,6 +10,7 @@ import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addList } from './commands/list.ts';
 import { addPause } from './commands/pause.ts';
+import { addPresets } from './commands/presets.ts';
 import { addProviders } from './commands/providers.ts';
 import { addRebuild } from './commands/rebuild.ts';
 import { addResume } from './commands/resume.ts';
@@ -43,6 +44,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDoctor,
   addSelftest,
   addSweeps,
+  addPresets,
   addConfig,
   addRebuild,
   addConfirm,
