@@ -1,5 +1,6 @@
 /** The one client interface; every transport fills it and behaves alike. */
 import type { ActivityHold } from './activity.ts';
+import type { CostOptions, CostsView } from './costs.ts';
 import type { OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
 import type { SandboxState } from './sandbox.ts';
@@ -118,5 +119,7 @@ export interface LifecycleClient<Input = StartInput> {
   operations(options?: OperationListOptions): Promise<OperationList>;
   /** What the workers last published about each provider. */
   providers(): Promise<readonly ProviderView[]>;
+  /** What sandboxes cost; default: this month so far, by provider. */
+  costs(options?: CostOptions): Promise<CostsView>;
   close(): Promise<void>;
 }

@@ -56,14 +56,16 @@ export interface LedgerEntry extends OpenInterval {
 
 /**
  * What the provider says, where it can be true: not before we asked (its clock may be in whole seconds), and not
- * later than now. A provider whose clock is wrong must not bill hours that never were.
+ * later than now. Within its second, not before we asked. A provider whose clock is wrong must not bill hours that never were.
  */
 export function credibleInstant(
   saidMs: number | undefined,
   { askedAtMs, nowMs, otherwiseMs }: Readonly<Record<'askedAtMs' | 'nowMs' | 'otherwiseMs', number>>,
 ): BillingInstant {
   const isCredible = saidMs !== undefined && saidMs > askedAtMs - 1_000 && saidMs <= nowMs;
-  return isCredible ? { atMs: saidMs, evidence: 'provider' } : { atMs: otherwiseMs, evidence: 'clock' };
+  return isCredible
+    ? { atMs: Math.max(saidMs, askedAtMs), evidence: 'provider' }
+    : { atMs: otherwiseMs, evidence: 'clock' };
 }
 
 /** `ended`: gone at the provider. `void`: it turned out that the guest never existed. */

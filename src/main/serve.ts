@@ -107,7 +107,7 @@ function describeServing(
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
-  const { sweepTimeZone, maxHoldMs, fallbackBound } = config;
+  const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook } = config;
   return {
     deployment,
     routing,
@@ -118,6 +118,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     sweepTimeZone,
     fallbackBound,
     maxHoldMs,
+    priceBook,
     ...(servicePorts && { servicePorts }),
     ...(webhook && { webhook }),
     ...(secretsKey && { secretsKey }),

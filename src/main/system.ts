@@ -6,6 +6,7 @@ import type { Permits } from '../core/ports.ts';
 import type { RoutingPolicy } from '../core/route.ts';
 import type { Preset } from '../core/start-request.ts';
 import type { Logger } from '../platform/log.ts';
+import type { PriceBookText } from '../platform/price-book-file.ts';
 import { connectRedis } from '../platform/redis.ts';
 import { checkRedisSafety, type RedisDurability } from '../platform/redis-safety.ts';
 import { createSecretBox } from '../platform/secret-box.ts';
@@ -65,6 +66,8 @@ export interface SystemOptions {
   readonly sweepTimeZone?: string;
   /** At which share of starts that fell back an alert is raised. */
   readonly fallbackBound?: FallbackBound;
+  /** What things cost; absent: what was published before, else Morph's published prices. */
+  readonly priceBook?: PriceBookText;
   /** Where the ledger is kept for ever; absent: in Redis alone. */
   readonly ledgerDir?: string;
   /** What runs in this process besides submitting. Default: all. */
@@ -218,6 +221,7 @@ async function startWorkers(
     const publisher = await startStatusPublisher({ ...deps, ...(statusEveryMs ? { statusEveryMs } : {}) });
     closers.push(publisher.close);
   }
+  if (options.priceBook) await store.costs.publishPrices(options.priceBook);
   await store.deployment.publishSettings({
     routing,
     presets,

@@ -1,5 +1,4 @@
 /** `cmux-lifecycle/client`: the client whose transport is HTTP, for wherever there is `fetch`. */
-
 import type { ActivityHold } from '../core/activity.ts';
 import type {
   ChangeOptions,
@@ -8,6 +7,7 @@ import type {
   SandboxList,
   WaitOptions,
 } from '../core/client.ts';
+import type { CostOptions, CostsView } from '../core/costs.ts';
 import { isLifecycleError } from '../core/lifecycle-error.ts';
 import { statesToShow } from '../core/listing.ts';
 import { isSettled } from '../core/operation.ts';
@@ -134,7 +134,17 @@ export function createFetchClient(options: FetchClientOptions): FetchClient {
       }),
     providers: async () =>
       (await get<{ readonly providers: readonly ProviderView[] }>('/v1/providers')).providers,
+    costs: (options = {}) => get<CostsView>('/v1/costs', costsParameters(options)),
     close: () => Promise.resolve(),
+  };
+}
+
+function costsParameters({ fromMs, toMs, groupBy, limit }: CostOptions): NonNullable<ApiRequest['query']> {
+  return {
+    from: fromMs === undefined ? undefined : new Date(fromMs).toISOString(),
+    to: toMs === undefined ? undefined : new Date(toMs).toISOString(),
+    groupBy: typeof groupBy === 'string' ? groupBy : groupBy?.join(','),
+    limit,
   };
 }
 

@@ -3,6 +3,7 @@
  * so that they behave alike. Each checks what it is given with the schemas of `requests.ts`; who may see what
  * is decided here.
  */
+import { type CostOptions, type CostsView, planCostQuery } from '../core/costs.ts';
 import type { HistoryEntry } from '../core/events.ts';
 import { isLifecycleError, LifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, PauseOptions, ResumeOptions } from '../core/operation.ts';
@@ -21,6 +22,7 @@ import { heartbeatTokenOf } from './access/heartbeat-token.ts';
 import { type ActivityService, createActivityService } from './activity-service.ts';
 import type { Caller } from './caller.ts';
 import type { OperationListRequest, SandboxListRequest } from './requests.ts';
+import { invalidRequest } from './requests.ts';
 import { reported } from './store-trouble.ts';
 
 export type { Caller } from './caller.ts';
@@ -57,6 +59,8 @@ export interface LifecycleService {
   operation(operationId: string, caller: Caller): Promise<Operation>;
   operations(input: OperationListRequest, caller: Caller): Promise<Page<Operation>>;
   providers(): Promise<readonly ProviderView[]>;
+  /** A caller of one team is told of that team's sandboxes. */
+  costs(options: CostOptions, caller: Caller): Promise<CostsView>;
   /** The operation once it settled; `undefined` when the time is over. Rejects with the signal's reason. */
   untilSettled(operation: Awaited, wait: SettledWait): Promise<Settled | undefined>;
   /** Whether this caller may know that a sandbox exists. */
@@ -153,6 +157,7 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
       ),
 
     providers: () => reported(() => providers(deps)),
+    costs: (options, caller) => reported(() => costs(deps, options, caller)),
     untilSettled: (operation, { timeoutMs, signal }) =>
       reported(() => store.settlements.wait(operation, { timeoutMs, ...(signal ? { signal } : {}) })),
     maySee: (sandboxId, caller) => reported(() => maySee(sandboxId, caller)),
@@ -235,6 +240,16 @@ async function operationBehind(
   if (named !== undefined) return named;
   const operationId = history.find(({ type }) => type === 'sandbox.changed')?.facts.operationId;
   return typeof operationId === 'string' ? store.reading.operation(operationId) : undefined;
+}
+
+async function costs(
+  { store, nowMs }: ServiceDeps,
+  options: CostOptions,
+  { teamId }: Caller,
+): Promise<CostsView> {
+  const query = planCostQuery(options, nowMs());
+  if ('problem' in query) throw invalidRequest([query.problem]);
+  return store.costs.read({ ...query, ...(teamId === undefined ? {} : { teamId }) });
 }
 
 async function providers({ store, submitter, nowMs }: ServiceDeps): Promise<readonly ProviderView[]> {

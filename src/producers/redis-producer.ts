@@ -156,6 +156,7 @@ export function createProducer(store: Store, submitter: Submitter, name = DEFAUL
     },
 
     providers: () => service.providers(),
+    costs: (options = {}) => service.costs(options, caller),
     close: () => Promise.resolve(),
   };
 }

@@ -8,6 +8,7 @@ import { type AuditLog, createAuditLog } from './audit.ts';
 import { type AutomationStore, createAutomationStore } from './automation.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
+import { type CostsStore, createCosts } from './costs.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { createIdempotencyStore, type IdempotencyStore } from './idempotency.ts';
@@ -52,6 +53,7 @@ export interface Store {
   readonly webhook: WebhookOutbox;
   readonly measures: Measures;
   readonly ledger: LedgerStore;
+  readonly costs: CostsStore;
   readonly alerts: AlertStore;
   readonly breakers: Breakers;
   readonly startCounts: StartCountStore;
@@ -79,6 +81,7 @@ export function createStore(
   const settlements = createSettlements(redis, keys, reading);
   const events = createEventLog(redis, keys);
   const alerts = createAlertStore({ redis, keys, scripts, onAlert });
+  const ledger = createLedger({ redis, keys, scripts });
   return {
     redis,
     keys,
@@ -104,7 +107,8 @@ export function createStore(
     startCounts: createStartCounts(redis, keys),
     memory: createMemoryWatch(redis),
     breakers: createBreakers({ redis, keys, begin, alerts }),
-    ledger: createLedger({ redis, keys, scripts }),
+    ledger,
+    costs: createCosts(redis, keys, ledger),
     sweeps: createSweepStore(redis, keys),
     activity: createActivityStore({ redis, keys, scripts }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),

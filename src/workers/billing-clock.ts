@@ -31,7 +31,7 @@ export function createBillingClock(nowMs: () => number): BillingClock {
     },
     runningSince() {
       const now = nowMs();
-      const when = { askedAtMs: openedAtMs, nowMs: now, otherwiseMs: wokenAtMs ?? now };
+      const when = { askedAtMs: wokenAtMs ?? openedAtMs, nowMs: now, otherwiseMs: wokenAtMs ?? now };
       return credibleInstant(saidRunningMs, when);
     },
   };

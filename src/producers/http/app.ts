@@ -11,6 +11,7 @@ import { type AccessReader, accessRoutes } from './access-routes.ts';
 import { activityRoutes } from './activity.ts';
 import { automationRoutes } from './automation.ts';
 import { MAX_BODY_BYTES } from './body.ts';
+import { costRoutes } from './costs.ts';
 import { answerError } from './errors.ts';
 import { type EventStreamOptions, eventRoutes } from './events.ts';
 import { describeApi } from './openapi.ts';
@@ -46,6 +47,7 @@ export function createApi(
     ...operationRoutes(service),
     ...eventRoutes({ service, events, log }, streams),
     ...providerRoutes(service),
+    ...costRoutes(service),
     ...webhookRoutes(webhook),
     ...sweepRoutes(sweeps),
     ...activityRoutes(service.activity),

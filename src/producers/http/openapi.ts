@@ -4,6 +4,7 @@ import { HTTP_STATUS, type LifecycleErrorCode } from '../../core/lifecycle-error
 import { startRequestSchema } from '../requests.ts';
 import type { Reply, Route } from './route.ts';
 import {
+  costsSchema,
   errorSchema,
   eventSchema,
   operationListSchema,
@@ -24,6 +25,7 @@ const NAMED: ReadonlyMap<z.ZodType, string> = new Map<z.ZodType, string>([
   [operationListSchema, 'OperationList'],
   [whySchema, 'Why'],
   [providersSchema, 'Providers'],
+  [costsSchema, 'Costs'],
   [eventSchema, 'Event'],
   [errorSchema, 'Error'],
   [startRequestSchema, 'StartRequest'],

@@ -151,6 +151,44 @@ export const providersSchema = z.object({
   ),
 });
 
+const microUsd = z.int().describe('Millionths of a US dollar.');
+const stateMs = z.record(z.string(), z.int()).describe('Time of guests by billing state, ms.');
+
+export const costsSchema = z.object({
+  fromMs: unixMs,
+  toMs: unixMs,
+  currency: z.literal('USD'),
+  pricesAsOf: z.string(),
+  groupBy: z.array(z.string()),
+  totalMicroUsd: microUsd,
+  lines: z.array(
+    z.object({
+      kind: z
+        .enum(['allocated', 'idle', 'shared'])
+        .describe('Allocated to sandboxes; of a node, what was idle and what is shared by all.'),
+      group: z.record(z.string(), z.string()),
+      microUsd,
+      ms: stateMs,
+    }),
+  ),
+  others: z.object({ lines: z.int(), microUsd }).describe('Lines beyond the limit.'),
+  nodes: z
+    .array(
+      z.object({
+        node: z.string(),
+        failureDomain: z.string().exactOptional(),
+        costMicroUsd: microUsd,
+        allocatedMicroUsd: microUsd,
+        idleMicroUsd: microUsd,
+        sharedMicroUsd: microUsd,
+      }),
+    )
+    .describe('Allocated, idle and shared add up to the cost.'),
+  unpriced: z
+    .array(z.object({ provider, node: z.string().exactOptional(), ms: z.int() }))
+    .describe('Time that the price book has no price for; it is in no amount.'),
+});
+
 export const eventSchema = z.object({
   id: z.string(),
   type: z.string(),

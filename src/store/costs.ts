@@ -1,0 +1,55 @@
+/** The ledger's usage at the prices that workers publish: what the API, the pages and the metrics show. */
+import type { Redis } from 'ioredis';
+import { type CostQuery, type CostsView, limitLines } from '../core/costs.ts';
+import type { PriceBook } from '../core/price-book.ts';
+import { priceUsage } from '../core/usage-cost.ts';
+import {
+  type PriceBookText,
+  PUBLISHED_PRICES,
+  priceBookSchema,
+  toPriceBook,
+} from '../platform/price-book-file.ts';
+import type { Keys } from './keys.ts';
+import type { LedgerStore } from './ledger.ts';
+
+export interface CostsStore {
+  publishPrices(prices: PriceBookText): Promise<void>;
+  /** Those that a worker published; before that Morph's published ones. */
+  prices(): Promise<PriceBook>;
+  read(query: CostQuery): Promise<CostsView>;
+}
+
+export function createCosts(redis: Redis, keys: Keys, ledger: LedgerStore): CostsStore {
+  let known = { text: '', book: toPriceBook(PUBLISHED_PRICES) };
+
+  async function prices(): Promise<PriceBook> {
+    const text = await redis.hget(keys.deployment, 'priceBook');
+    if (text !== null && text !== known.text) {
+      known = { text, book: toPriceBook(priceBookSchema.parse(JSON.parse(text))) };
+    }
+    return known.book;
+  }
+
+  return {
+    prices,
+    async publishPrices(book) {
+      await redis.hset(keys.deployment, 'priceBook', JSON.stringify(book));
+    },
+    async read({ fromMs, toMs, nowMs, groupBy, limit, teamId }) {
+      const bySandbox = groupBy.includes('sandbox');
+      const [book, all] = await Promise.all([prices(), ledger.usage({ fromMs, toMs, nowMs, bySandbox })]);
+      const rows = teamId === undefined ? all : all.filter((row) => row.teamId === teamId);
+      const withNodes = teamId === undefined;
+      const priced = priceUsage(book, rows, { groupBy, fromMs, toMs, withNodes });
+      return {
+        fromMs,
+        toMs,
+        currency: 'USD',
+        pricesAsOf: book.asOf,
+        groupBy,
+        ...priced,
+        ...limitLines(priced.lines, limit),
+      };
+    },
+  };
+}
