@@ -38,6 +38,9 @@ const MAX_CONFLICTS = 20;
 const RESUME_DEADLINE_MS = 15 * 60_000;
 
 export function createPins(keys: Keys, reading: Reading): Pins {
+  const alreadySent = async ({ operation }: Claim) =>
+    (await reading.operation(operation.id))?.sentAtMs !== undefined;
+
   return {
     async takeSendRight(claim, nowMs) {
       const { pin } = claim.operation;
@@ -50,7 +53,7 @@ export function createPins(keys: Keys, reading: Reading): Pins {
           sent(guardQuiet(guardPinned(claim, keys, pin), keys, claim, pin)),
         );
         if (guarded.ok) return 'sent';
-        if (guarded.refusedBy === 'quiet') return 'broken';
+        if (guarded.refusedBy === 'quiet') return (await alreadySent(claim)) ? 'sent' : 'broken';
         const joined = await attempt(claim, sent(guardJoined(claim, keys)));
         if (joined.ok) return 'sent';
       }
