@@ -20,6 +20,11 @@ let folder: string;
 let built: string;
 let app: string;
 let tarball: string;
+let packed: {
+  readonly filename: string;
+  readonly size: number;
+  readonly files: readonly { readonly path: string }[];
+};
 let api: TestApi;
 
 beforeAll(async () => {
@@ -34,7 +39,8 @@ beforeAll(async () => {
   cpSync(join(project, 'src/store/scripts'), join(dist, 'store/scripts'), { recursive: true });
   cpSync(join(project, 'package.json'), join(built, 'package.json'));
   const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json'], { cwd: built });
-  tarball = join(built, (JSON.parse(stdout) as [{ filename: string }])[0].filename);
+  [packed] = JSON.parse(stdout) as [typeof packed];
+  tarball = join(built, packed.filename);
 
   mkdirSync(app);
   writeFileSync(join(app, 'package.json'), '{ "name": "app", "private": true, "type": "module" }');
@@ -144,6 +150,51 @@ test('publint and are-the-types-wrong find nothing', { timeout: SLOW }, async ()
     (problem) => !('resolutionKind' in problem) || /^(node16-esm|bundler)$/.test(problem.resolutionKind),
   );
   expect(esm).toEqual([]);
+});
+
+/** The code alone; the documents with their pictures come on top. */
+const MOST_BYTES = 1_000_000;
+
+test('it holds what runs and its types, no tests and no sources, and stays small', () => {
+  const others = packed.files.filter(
+    ({ path }) => !/^dist\/.+\.(js|d\.ts|lua|css)$|^package\.json$/.test(path),
+  );
+  expect(others).toEqual([]);
+  expect(packed.size).toBeLessThan(MOST_BYTES);
+});
+
+test.each(['producer', 'adapters', 'webhook', 'client'] as const)(
+  'cmux-lifecycle/%s reaches neither simulators nor workers nor the command line',
+  (name) => {
+    const { exports } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as {
+      exports: Record<string, { default: string }>;
+    };
+    const reached = reachedFrom(join(built, exports[`./${name}`]?.default ?? ''));
+    expect(reached.size).toBeGreaterThan(1);
+    const foreign = [...reached].filter((file) =>
+      /dist\/(simulators|workers|dashboard|main|providers)\//.test(file),
+    );
+    expect(foreign).toEqual([]);
+  },
+);
+
+/** Every file of ours that an entry point loads, directly or not. */
+function reachedFrom(file: string, seen: Set<string> = new Set()): ReadonlySet<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(/(?:from |import\()["'](\.[^"']+)["']/g)) {
+    reachedFrom(join(file, '..', path), seen);
+  }
+  return seen;
+}
+
+test('the command comes with it, and what the demo simulates', { timeout: SLOW }, async () => {
+  const bin = join(app, 'node_modules/.bin/cmux-lifecycle');
+  const env = { PATH: process.env.PATH };
+  expect((await run(bin, ['--help'], { env })).stdout).toContain('Usage: cmux-lifecycle');
+  // Without credentials it looks at simulated providers.
+  const { stdout } = await run(bin, ['doctor'], { env, cwd: app });
+  expect(stdout).toContain('the simulated providers are looked at');
 });
 
 test('the fetch client runs where there is neither Node nor a package', { timeout: SLOW }, async () => {
