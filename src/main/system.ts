@@ -55,6 +55,8 @@ export interface SystemOptions {
   /** Shorter in tests; in production the defaults are the ones that the guarantees state. */
   readonly recovery?: RecoveryTiming;
   readonly requestTimeoutMs?: number;
+  /** The configured half of the one switch. Default on. */
+  readonly automaticDestruction?: 'on' | 'off';
   readonly onStep?: StepObserver;
   /** The clock of decisions; tests let it run faster. Leases go by Redis's clock and a monotonic one. */
   readonly nowMs?: () => number;
@@ -171,6 +173,7 @@ async function openInstalled(
 ): Promise<Installed> {
   const { log, nowMs = Date.now } = options;
   const installId = await store.deployment.installId();
+  await store.automation.configureDestruction(options.automaticDestruction ?? 'on');
   const heartbeat = await startInstallHeartbeat({ store, installId, log, nowMs });
   closers.push(heartbeat.close);
   const permits = createPermits(store, async (operationId) => {

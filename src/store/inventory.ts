@@ -5,9 +5,11 @@
 import type { Redis } from 'ioredis';
 import type { ReconcileAct } from '../core/events.ts';
 import type { Guest, GuestRef } from '../core/guest.ts';
+import { accountOf } from '../core/ledger.ts';
 import type { Marker } from '../core/marker.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { Sandbox } from '../core/sandbox.ts';
+import { bill } from './billing.ts';
 import { freeMemory } from './capacity-book.ts';
 import { emit } from './events.ts';
 import { GUEST_RETENTION_MS, type Keys } from './keys.ts';
@@ -92,6 +94,7 @@ export function createInventory({ redis, keys, begin }: Deps): Inventory {
     async recordUnowned(found, receipt, nowMs) {
       const transaction = beginRecord(writing, found, 'unowned', receipt, nowMs);
       transaction.command('ZADD', keys.guestsUnowned, nowMs, found.ref.guestId);
+      billSeen(transaction, keys, guestOf(found), nowMs);
       emitAct(transaction, keys, subjectOf(found), 'unowned', receipt, nowMs);
       return (await transaction.commit()).ok;
     },
@@ -115,6 +118,7 @@ export function createInventory({ redis, keys, begin }: Deps): Inventory {
         .command('ZADD', keys.guestsOf(guest.provider), 'NX', nowMs, guest.id)
         .command('ZADD', keys.guestsUnowned, nowMs, guest.id);
       holdVmid(transaction, keys, guest);
+      billSeen(transaction, keys, guest, nowMs);
       emitAct(transaction, keys, guest, 'unowned', receipt, nowMs);
       return (await transaction.commit()).ok;
     },
@@ -129,6 +133,7 @@ export function createInventory({ redis, keys, begin }: Deps): Inventory {
         .command('PEXPIRE', key, GUEST_RETENTION_MS);
       releaseVmid(transaction, keys, guest, nowMs);
       freeMemory(transaction, keys, guest);
+      bill(transaction, keys, accountOf(guest), { state: 'ended', atMs: nowMs, evidence: 'clock' });
       emitAct(transaction, keys, guest, 'forgotten', 'it was unowned, and is proved absent', nowMs);
       return (await transaction.commit()).ok;
     },
@@ -172,6 +177,23 @@ function rememberLooks(
     async setLastRead(provider, guestId) {
       await redis.hset(keys.guestsRead, provider, guestId);
     },
+  };
+}
+
+/** Somebody pays for it, from when it was seen. */
+function billSeen(transaction: Transaction, keys: Keys, guest: Guest, nowMs: number): void {
+  bill(transaction, keys, accountOf(guest), { state: 'unowned', atMs: nowMs, evidence: 'clock' });
+}
+
+function guestOf({ ref, marker, failureDomain }: FoundGuest): Guest {
+  return {
+    id: ref.guestId,
+    sandboxId: marker.sandbox,
+    state: 'unowned',
+    provider: ref.provider,
+    intent: intentOf(ref, marker, failureDomain),
+    ref,
+    createdByOperation: marker.operation,
   };
 }
 

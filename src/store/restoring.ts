@@ -1,8 +1,9 @@
 /** Writes what a rebuild restores: one sandbox with its guest at a time, refused when either is answered for by now. */
 
-import type { Endpoint } from '../core/guest.ts';
+import type { Endpoint, Guest } from '../core/guest.ts';
 import type { Restoration } from '../core/rebuild.ts';
 import type { SandboxPlacement } from '../core/sandbox.ts';
+import { billSandboxState } from './billing.ts';
 import { emit } from './events.ts';
 import { holdVmid, intentOf } from './inventory.ts';
 import type { Keys } from './keys.ts';
@@ -33,8 +34,21 @@ export function createRestoring(begin: BeginTransaction, keys: Keys): Restoring 
       transaction.guardField(guestKey, 'state', restoration.guestWas ?? '');
       writeGuest(transaction, keys, restoration, nowMs);
       writeSandbox(transaction, keys, restoration, reached, nowMs);
+      billSandboxState(transaction, keys, restoredGuest(restoration), { sandbox: restoration }, nowMs);
       return (await transaction.commit()).ok;
     },
+  };
+}
+
+function restoredGuest({ guest: { ref, marker, failureDomain } }: Restoration): Guest {
+  return {
+    id: ref.guestId,
+    sandboxId: marker.sandbox,
+    state: 'live',
+    provider: ref.provider,
+    intent: intentOf(ref, marker, failureDomain),
+    ref,
+    createdByOperation: marker.operation,
   };
 }
 
