@@ -19,6 +19,7 @@ export const ALERTS = {
   'sandboxes.lost': 'More sandboxes than plausible are missing at a provider; none of them was called lost.',
   'starts.fell_back': 'Most starts end up elsewhere than they were meant to.',
   'ledger.unwritable': 'The ledger cannot be written to its folder; it waits in Redis.',
+  'idle.held_back': 'IDLE_MODE=enforce acts as shadow, because suspensions have yet to prove themselves.',
   'template.locked': 'A template has been locked for too long and is left out of the rotation.',
 } as const satisfies Readonly<Record<string, string>>;
 

@@ -72,6 +72,18 @@ export interface LifecycleEvents {
     readonly act: ReconcileAct;
     readonly receipt: string;
   };
+  /** An automatic decision with its receipt, once when it is made; in mode `shadow` nothing was done. */
+  'sandbox.judged': {
+    readonly sandboxId: string;
+    /** The sweep that decided. */
+    readonly by: string;
+    readonly action: 'pause' | 'destroy';
+    readonly mode: 'shadow' | 'enforce';
+    readonly rule: string;
+    readonly reason: string;
+    /** What was observed, line by line. */
+    readonly evidence: string;
+  };
   'alert.raised': AlertEvent;
   'alert.cleared': AlertEvent;
 }

@@ -32,20 +32,32 @@ export interface EpisodeStep {
   readonly counts: EpisodeCounts;
 }
 
+/** In shadow it goes on running, and is looked at each minute: what was not watched is not counted as saved. */
+const MAX_SHADOW_GAP_MS = 5 * 60_000;
+
 /** Suspended now, in deed or in thought. Savings are counted at each look, so that a long episode shows. */
 export function openEpisode(episode: Episode | undefined, mode: Episode['mode'], nowMs: number): EpisodeStep {
   if (episode?.mode !== mode) {
     return { episode: { mode, sinceMs: nowMs, countedMs: nowMs }, counts: { ...NO_EPISODES, suspended: 1 } };
   }
-  const savedMs = Math.max(0, nowMs - episode.countedMs);
-  return { episode: { ...episode, countedMs: nowMs }, counts: { ...NO_EPISODES, savedMs } };
+  const counts = { ...NO_EPISODES, savedMs: savedMs(episode, nowMs) };
+  return { episode: { ...episode, countedMs: nowMs }, counts };
 }
 
-/** @param usedAtMs when it was used again, or found running again */
-export function closeEpisode(episode: Episode | undefined, usedAtMs: number): EpisodeStep {
-  if (episode === undefined) return { counts: NO_EPISODES };
-  const usedAgain = usedAtMs - episode.sinceMs < REGRET_WITHIN_MS ? 1 : 0;
-  return { counts: { suspended: 0, savedMs: Math.max(0, usedAtMs - episode.countedMs), usedAgain } };
+/** @param usedAtMs when it was used again; absent: it ended without that, for it became protected, say */
+export function closeEpisode(episode: Episode, nowMs: number, usedAtMs: number | undefined): EpisodeCounts {
+  const usedAgain = usedAtMs !== undefined && usedAtMs - episode.sinceMs < REGRET_WITHIN_MS ? 1 : 0;
+  return { suspended: 0, savedMs: savedMs(episode, usedAtMs ?? nowMs), usedAgain };
+}
+
+/** It never stopped running: its suspension was crossed by somebody, or failed. */
+export function forgetEpisode(): EpisodeCounts {
+  return { ...NO_EPISODES, suspended: -1 };
+}
+
+function savedMs({ mode, countedMs }: Episode, untilMs: number): number {
+  const gapMs = Math.max(0, untilMs - countedMs);
+  return mode === 'shadow' ? Math.min(gapMs, MAX_SHADOW_GAP_MS) : gapMs;
 }
 
 export function addCounts(a: EpisodeCounts, b: EpisodeCounts): EpisodeCounts {

@@ -108,6 +108,7 @@ function describeServing(
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
   const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook } = config;
+  const { sweepTimeZone, maxHoldMs, fallbackBound, idlePolicy } = config;
   return {
     deployment,
     routing,
@@ -119,6 +120,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     fallbackBound,
     maxHoldMs,
     priceBook,
+    idlePolicy,
     ...(servicePorts && { servicePorts }),
     ...(webhook && { webhook }),
     ...(secretsKey && { secretsKey }),

@@ -1,6 +1,7 @@
 /** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
 import { hostname } from 'node:os';
 import type { FallbackBound } from '../core/fallback-share.ts';
+import { DEFAULT_IDLE_POLICY, type IdlePolicy } from '../core/idle-policy.ts';
 import { isSettled } from '../core/operation.ts';
 import type { Permits } from '../core/ports.ts';
 import type { RoutingPolicy } from '../core/route.ts';
@@ -64,6 +65,8 @@ export interface SystemOptions {
   readonly webhook?: WebhookTarget;
   /** The longest that anybody may hold a sandbox awake. Default 4 h. */
   readonly maxHoldMs?: number;
+  /** Default: the built-in one, in shadow mode. */
+  readonly idlePolicy?: IdlePolicy;
   /** Cron patterns of sweeps are read in it. Default UTC. */
   readonly sweepTimeZone?: string;
   /** At which share of starts that fell back an alert is raised. */
@@ -138,12 +141,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     }
     if (roles.includes('sweeps') && installed) {
       const { fallbackBound, ledgerDir } = options;
+      const { idlePolicy = DEFAULT_IDLE_POLICY } = options;
       const sweepDeps = {
         ...endDeps(options, recovery, parts),
         deployment,
         providers: installed.providers,
         ...(fallbackBound ? { fallbackBound } : {}),
         ...(ledgerDir === undefined ? {} : { ledgerDir }),
+        idlePolicy,
       };
       const sweeps = await startSweepWorker(sweepDeps, {
         ...recovery,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { IDLE_MODES } from '../core/idle-policy.ts';
 import * as read from './config-values.ts';
 
 /** Proxmox takes ids from 100 to 999999999. */
@@ -87,6 +88,12 @@ export const environmentSchema = z.object({
   FALLBACK_ALERT_SHARE: read.percentage.default(50),
   FALLBACK_ALERT_WINDOW_MINUTES: read.wholeNumber(5, 1_440).default(360),
   MAX_HOLD_SECONDS: read.wholeNumber(60, 604_800).default(14_400),
+  IDLE_MODE: read.oneOf(IDLE_MODES).default('shadow'),
+  IDLE_AFTER_SECONDS: read.namedNumbers(60, 31_536_000).optional(),
+  IDLE_UNKNOWN_AFTER_SECONDS: read.namedNumbers(60, 31_536_000).optional(),
+  IDLE_RETAIN_PAUSED_DAYS: read.wholeNumber(1, 3_650).optional(),
+  IDLE_ENFORCE_UNPROVEN: read.flag.default(false),
+  IDLE_POLICY_FILE: read.text.optional(),
   UNKNOWN_HOLD_MS: read.wholeNumber(100, 600_000).default(10_000),
   CLONE_TIMEOUT_MS: read.wholeNumber(1_000, 7_200_000).default(300_000),
   PERMIT_WAIT_MS: read.wholeNumber(1_000, 3_600_000).default(120_000),
@@ -160,6 +167,12 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   PROVIDER_CONCURRENCY: 'use 16',
   FALLBACK_ALERT_SHARE: 'use 50%',
   FALLBACK_ALERT_WINDOW_MINUTES: 'give minutes, from 5 to 1440, such as 360',
+  IDLE_MODE: 'use off, shadow or enforce',
+  IDLE_AFTER_SECONDS: 'give seconds by provider, such as pve-vm:900,pve-lxc:86400',
+  IDLE_UNKNOWN_AFTER_SECONDS: 'give seconds by provider, such as pve-vm:7200,morph:7200',
+  IDLE_RETAIN_PAUSED_DAYS: 'give days, such as 14',
+  IDLE_ENFORCE_UNPROVEN: TRUE_OR_FALSE,
+  IDLE_POLICY_FILE: 'see .env.example for the form of the file',
   SWEEP_TIME_ZONE: 'give an IANA name, such as Europe/Berlin',
   MAX_HOLD_SECONDS: 'give seconds, such as 14400',
   UNKNOWN_HOLD_MS: A_DURATION,

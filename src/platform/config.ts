@@ -1,8 +1,10 @@
 import type { FallbackBound } from '../core/fallback-share.ts';
+import type { IdlePolicy } from '../core/idle-policy.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { RoutingPolicy } from '../core/route.ts';
 import type { Preset } from '../core/start-request.ts';
 import { ConfigError } from './config-error.ts';
+import { readIdlePolicy } from './config-idle.ts';
 import { createProblems, type Problems } from './config-problems.ts';
 import {
   CREDENTIALS,
@@ -39,6 +41,7 @@ interface CommonConfig {
   readonly enabledProviders: readonly ProviderName[];
   readonly routing: RoutingPolicy;
   readonly presets: readonly Preset[];
+  readonly idlePolicy: IdlePolicy;
   /** Services every sandbox offers; absent: those of cmux. */
   readonly servicePorts?: readonly { readonly name: string; readonly port: number }[];
   /** Where every transition is told. Secret. */
@@ -118,6 +121,7 @@ export function loadConfig(variables: Variables, role: ServeRole = 'all'): Confi
   const presets = readPresets(env, local, problems);
   const priceBook = readPrices(env, local, problems);
   const webhook = readWebhook(env, problems);
+  const idlePolicy = readIdlePolicy(env, problems);
   if (problems.all.length > 0 || routing === undefined) throw new ConfigError(problems.all);
 
   const common = {
@@ -127,6 +131,7 @@ export function loadConfig(variables: Variables, role: ServeRole = 'all'): Confi
     routing,
     presets,
     priceBook,
+    idlePolicy,
     enabledProviders: enabled,
     warnings:
       role === 'api'

@@ -47,6 +47,10 @@ export function createAdjusting(begin: BeginTransaction, keys: Keys): Adjusting 
           updatedAtMs: nowMs,
           ttlFromMs: ttlSeconds === undefined ? undefined : ttlSeconds === null ? null : nowMs,
         });
+      if (ttlSeconds === null) transaction.command('ZREM', keys.expiryDue, sandbox.id);
+      else if (ttlSeconds !== undefined) {
+        transaction.command('ZADD', keys.expiryDue, nowMs + ttlSeconds * 1_000, sandbox.id);
+      }
       const change = Object.entries(adjustment)
         .map(([field, value]) => `${field}=${value}`)
         .join(', ');

@@ -41,6 +41,12 @@
  * | access:count | requests of a token, failed logins of an address | its window, minutes | 100 |
  * | sweeps | which sweeps there are, which are paused, what each last did | for ever, a dozen | 300 |
  * | sweeps:runs | what one sweep did, newest first | the newest 24 | 250 |
+ * | idle:watch | what the last look at one sandbox found | 30 days after it | 250 |
+ * | idle:upcoming | sandbox ids by when they will be suspended | while they run | 60 |
+ * | idle:days | suspensions, what they saved, and regrets, per day | 35 days | 200 |
+ * | idle:gate | what the gate to `enforce` last said | for ever, one | 300 |
+ * | expiry:due, retention:due | sandbox ids by when their time to live, their retention is to be looked at | until ended, while paused | 60 |
+ * | retention:watch | since when one sandbox is due for destruction | 3 days | 100 |
  * | activity | what is known of one sandbox's use | 7 days after it ended | 600 |
  * | idle:due | running sandboxes by when their idleness is looked at | while it runs | 60 |
  * | ledger:open | guest id → its open interval | while the guest is there | 300 |
@@ -112,6 +118,10 @@ export interface Keys {
   activity(sandboxId: string): string;
   readonly idleDue: string;
   readonly ledger: LedgerKeys;
+  readonly idle: IdleKeys;
+  readonly expiryDue: string;
+  readonly retentionDue: string;
+  retentionWatch(sandboxId: string): string;
 }
 
 export interface LedgerKeys {
@@ -146,6 +156,14 @@ export interface AccessKeys {
   session(digest: string): string;
   code(digest: string): string;
   count(what: string): string;
+}
+
+export interface IdleKeys {
+  watch(sandboxId: string): string;
+  /** `YYYY-MM-DD`, UTC. */
+  day(day: string): string;
+  readonly upcoming: string;
+  readonly gate: string;
 }
 
 export interface WebhookKeys {
@@ -258,6 +276,15 @@ export function createKeys(deployment: string): Keys {
     audit: `${tag}:audit`,
     activity: (sandboxId) => `${tag}:activity:${sandboxId}`,
     idleDue: `${tag}:idle:due`,
+    idle: {
+      watch: (sandboxId) => `${tag}:idle:watch:${sandboxId}`,
+      day: (day) => `${tag}:idle:days:${day}`,
+      upcoming: `${tag}:idle:upcoming`,
+      gate: `${tag}:idle:gate`,
+    },
+    expiryDue: `${tag}:expiry:due`,
+    retentionDue: `${tag}:retention:due`,
+    retentionWatch: (sandboxId) => `${tag}:retention:watch:${sandboxId}`,
     sweeps: {
       known: `${tag}:sweeps`,
       paused: `${tag}:sweeps:paused`,
@@ -301,6 +328,9 @@ export function transitionKeys(keys: Keys, sandboxId: string): readonly string[]
     keys.history(sandboxId),
     keys.activity(sandboxId),
     keys.idleDue,
+    keys.idle.upcoming,
+    keys.expiryDue,
+    keys.retentionDue,
   ];
 }
 

@@ -12,6 +12,7 @@ import { type CostsStore, createCosts } from './costs.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { createIdempotencyStore, type IdempotencyStore } from './idempotency.ts';
+import { createIdleStore, type IdleStore } from './idle.ts';
 import { createInventory, type Inventory } from './inventory.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createLedger, type LedgerStore } from './ledger.ts';
@@ -54,6 +55,7 @@ export interface Store {
   readonly measures: Measures;
   readonly ledger: LedgerStore;
   readonly costs: CostsStore;
+  readonly idle: IdleStore;
   readonly alerts: AlertStore;
   readonly breakers: Breakers;
   readonly startCounts: StartCountStore;
@@ -109,6 +111,8 @@ export function createStore(
     breakers: createBreakers({ redis, keys, begin, alerts }),
     ledger,
     costs: createCosts(redis, keys, ledger),
+    ledger: createLedger({ redis, keys, scripts }),
+    idle: createIdleStore(redis, keys, begin),
     sweeps: createSweepStore(redis, keys),
     activity: createActivityStore({ redis, keys, scripts }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),

@@ -9,11 +9,14 @@ import { didSomething, type SweepCounts, type SweepSchedule } from '../core/swee
 import { createSweepQueue, KEPT_SWEEP_RUNS, type SweepJob, sweepJobSchema } from '../queues/sweep-queues.ts';
 import type { Sweep, SweepDeps } from './sweep.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
+import { expire } from './sweeps/expire.ts';
 import { flushLedger } from './sweeps/flush-ledger.ts';
+import { idleSuspend } from './sweeps/idle-suspend.ts';
 import { observeSandboxes } from './sweeps/observe-sandboxes.ts';
 import { reconcileProviders } from './sweeps/reconcile-provider.ts';
 import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
+import { retention } from './sweeps/retention.ts';
 import { watchDeployment } from './sweeps/watch-deployment.ts';
 
 export const SWEEPS = {
@@ -55,6 +58,23 @@ export const SWEEPS = {
     run: flushLedger,
     description: 'Writes what guests cost into files and into the tables of their days.',
     mayPause: false,
+  },
+  'idle-suspend': {
+    schedule: { everyMs: 15_000 },
+    run: idleSuspend,
+    description: 'Suspends sandboxes that are known to be idle, or counts them in shadow mode.',
+  },
+  expire: {
+    schedule: { everyMs: 15_000 },
+    run: expire,
+    description: 'Pauses or destroys sandboxes whose time to live is over.',
+  },
+  retention: {
+    // Days are counted here, and destroys compete with nobody at minute 17.
+    schedule: { cron: '17 * * * *' },
+    jitterMs: 60_000,
+    run: retention,
+    description: 'Destroys sandboxes that were paused long ago.',
   },
 } as const satisfies Record<string, Sweep>;
 

@@ -1,5 +1,6 @@
 /** The one form of a sweep: read a bounded batch → plan → submit operations → return counts. */
 import type { FallbackBound } from '../core/fallback-share.ts';
+import type { IdlePolicy } from '../core/idle-policy.ts';
 import type { SweepCounts } from '../core/sweep.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { EndDeps } from './end-attempt.ts';
@@ -13,6 +14,7 @@ export interface SweepDeps extends EndDeps {
   readonly fallbackBound?: FallbackBound;
   /** Where the ledger is kept for ever; absent: in Redis alone. */
   readonly ledgerDir?: string;
+  readonly idlePolicy: IdlePolicy;
 }
 
 export interface SweepRunOptions {

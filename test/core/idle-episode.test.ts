@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   closeEpisode,
   decideGate,
+  type Episode,
   openEpisode,
   REGRET_WITHIN_MS,
   regretRate,
@@ -18,10 +19,11 @@ describe('an episode', () => {
     expect(first.counts).toEqual({ suspended: 1, savedMs: 0, usedAgain: 0 });
     const second = openEpisode(first.episode, 'shadow', NOW_MS + MINUTE_MS);
     expect(second.counts).toEqual({ suspended: 0, savedMs: MINUTE_MS, usedAgain: 0 });
-    expect(closeEpisode(second.episode, NOW_MS + HOUR_MS).counts).toEqual({
+    const usedAtMs = NOW_MS + 90_000;
+    expect(closeEpisode(second.episode as Episode, NOW_MS + HOUR_MS, usedAtMs)).toEqual({
       suspended: 0,
-      savedMs: HOUR_MS - MINUTE_MS,
-      usedAgain: 0,
+      savedMs: 30_000,
+      usedAgain: 1,
     });
   });
 
@@ -29,11 +31,17 @@ describe('an episode', () => {
     ['just within ten minutes', REGRET_WITHIN_MS - 1, 1],
     ['ten minutes later', REGRET_WITHIN_MS, 0],
   ])('used again %s: %s regret', (_name, afterMs, usedAgain) => {
-    expect(closeEpisode(episode, NOW_MS + afterMs).counts.usedAgain).toBe(usedAgain);
+    expect(closeEpisode(episode, NOW_MS + afterMs, NOW_MS + afterMs).usedAgain).toBe(usedAgain);
   });
 
-  it('that is not there ends without a count', () => {
-    expect(closeEpisode(undefined, NOW_MS).counts).toEqual({ suspended: 0, savedMs: 0, usedAgain: 0 });
+  it('that ended without being used again is no regret', () => {
+    expect(closeEpisode(episode, NOW_MS + 1, undefined).usedAgain).toBe(0);
+  });
+
+  it('in shadow saves nothing while nobody looked, in deed all of it', () => {
+    const usedAtMs = NOW_MS + HOUR_MS;
+    expect(closeEpisode(episode, usedAtMs, usedAtMs).savedMs).toBe(5 * MINUTE_MS);
+    expect(closeEpisode({ ...episode, mode: 'enforce' }, usedAtMs, usedAtMs).savedMs).toBe(HOUR_MS);
   });
 
   it('begins anew when the mode changes: what was in thought is now in deed', () => {

@@ -57,6 +57,8 @@ export interface TestSystemOptions {
   /** The clock of decisions. */
   readonly nowMs?: () => number;
   readonly concurrency?: SystemOptions['concurrency'];
+  /** False when the test runs the sweeps itself. */
+  readonly sweeps?: boolean;
 }
 
 export interface TestSystem {
@@ -110,7 +112,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
   };
   const system = await startSystem({
     ...options,
-    roles: test.workers === false ? [] : ['workers', 'sweeps'],
+    roles: test.workers === false ? [] : test.sweeps === false ? ['workers'] : ['workers', 'sweeps'],
   });
   return {
     simulators,

@@ -9,8 +9,8 @@
 -- the operation says why (`pinBroken`).
 --
 -- KEYS[1] operation   KEYS[2] subject   KEYS[3] pending operations of the subject
--- KEYS[4] operations:due   KEYS[5..15] the keys of `record-transition`
--- KEYS[16] who holds a slot, where the operation has to hold one (absent: it need not)
+-- KEYS[4] operations:due   KEYS[5..18] the keys of `record-transition`
+-- KEYS[19] who holds a slot, where the operation has to hold one (absent: it need not)
 -- ARGV[1] operation id    ARGV[2] attempt number   ARGV[3] holder (unique per run)
 -- ARGV[4] lease, ms       ARGV[5] send deadline, ms
 -- ARGV[6] state the sandbox shows meanwhile ('' for a discard)   ARGV[7] sandbox id
@@ -29,7 +29,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = redis.call('HGET', operation, 'state')
 if not state then return { 'gone' } end
 if state ~= 'queued' and state ~= 'begun' then return { 'settled' } end
-if KEYS[16] and not redis.call('ZSCORE', KEYS[16], ARGV[1]) then return { 'unslotted' } end
+if KEYS[19] and not redis.call('ZSCORE', KEYS[19], ARGV[1]) then return { 'unslotted' } end
 local attempt = redis.call('HGET', operation, 'attempt')
 if attempt ~= ARGV[2] then return { 'stale', attempt } end
 if redis.call('EXISTS', subject) == 0 then return { 'gone' } end
@@ -69,7 +69,7 @@ if holder ~= ARGV[3] then
   local before = redis.call('HGET', subject, 'state')
   if not broken and ARGV[6] ~= '' and before ~= ARGV[6] then
     redis.call('HSET', subject, 'state', ARGV[6], 'updatedAtMs', now)
-    recordTransition({ unpack(KEYS, 5, 15) },
+    recordTransition({ unpack(KEYS, 5, 18) },
       { ARGV[7], ARGV[1], before, ARGV[6], string.format('%d', now), unpack(ARGV, 8, 12) })
   end
 end

@@ -4,10 +4,12 @@
 -- sandbox's outbox. The entry holds the record as it is now, so that every try of its delivery says the same.
 --
 -- Becoming running is an activity: it raises the activity sequence, starts the clock of idleness anew and puts
--- the sandbox into the index of those whose idleness is looked at; everything else takes it out.
+-- the sandbox into the index of those whose idleness is looked at; everything else takes it out. Becoming paused
+-- puts it into the index of those that are not kept for ever. One with a time to live is in the index of those
+-- that expire, from its first change of state until it has ended.
 --
--- keys   { sandbox, events, deployment, counts, outbox, due, totals, hints, history, activity, idle due }, see
---        `transitionKeys`
+-- keys   { sandbox, events, deployment, counts, outbox, due, totals, hints, history, activity, idle due,
+--          idle upcoming, expiry due, retention due }, see `transitionKeys`
 -- facts  { sandbox id, operation id, from, to, at (ms), events kept, most entries of all outboxes,
 --          entries of a history, ms that a history is kept, ms that the activity of an ended one is kept }, see
 --        `transitionFacts`
@@ -16,7 +18,7 @@
 
 local function recordTransition(keys, facts)
   local sandbox, events, deployment, counts, outbox, due, totals, hints, history = unpack(keys)
-  local activity, idleDue = unpack(keys, 10)
+  local activity, idleDue, idleUpcoming, expiryDue, retentionDue = unpack(keys, 10)
   local sandboxId, operationId, from, to, atMs = unpack(facts)
   local eventsKept, backlogKept, historyLength, historyMs, endedMs = unpack(facts, 6)
 
@@ -38,6 +40,12 @@ local function recordTransition(keys, facts)
   else
     redis.call('HDEL', activity, 'runningSinceMs', 'counters', 'countersBefore')
     redis.call('ZREM', idleDue, sandboxId)
+    redis.call('ZREM', idleUpcoming, sandboxId)
+  end
+  if to == 'paused' then
+    redis.call('ZADD', retentionDue, atMs, sandboxId)
+  else
+    redis.call('ZREM', retentionDue, sandboxId)
   end
 
   -- The record says how it is counted, so that each change takes away exactly what was added.
@@ -46,7 +54,14 @@ local function recordTransition(keys, facts)
   if to == 'destroyed' or to == 'failed' or to == 'lost' then
     redis.call('HDEL', sandbox, 'countedAs')
     redis.call('PEXPIRE', activity, endedMs)
+    redis.call('ZREM', expiryDue, sandboxId)
   else
+    local lives = redis.call('HMGET', sandbox, 'request', 'ttlFromMs', 'createdAtMs')
+    local ttlSeconds = lives[1] and cjson.decode(lives[1]).ttlSeconds
+    if ttlSeconds then
+      local fromMs = tonumber(lives[2] or lives[3])
+      redis.call('ZADD', expiryDue, 'NX', string.format('%.0f', fromMs + ttlSeconds * 1000), sandboxId)
+    end
     local provider = counted[2] and cjson.decode(counted[2]).provider or 'none'
     redis.call('HINCRBY', counts, to .. '|' .. provider, 1)
     redis.call('HSET', sandbox, 'countedAs', to .. '|' .. provider)
