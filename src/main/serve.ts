@@ -107,8 +107,7 @@ function describeServing(
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
-  const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook } = config;
-  const { sweepTimeZone, maxHoldMs, fallbackBound, idlePolicy } = config;
+  const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook, idlePolicy } = config;
   return {
     deployment,
     routing,

@@ -111,7 +111,6 @@ export function createStore(
     breakers: createBreakers({ redis, keys, begin, alerts }),
     ledger,
     costs: createCosts(redis, keys, ledger),
-    ledger: createLedger({ redis, keys, scripts }),
     idle: createIdleStore(redis, keys, begin),
     sweeps: createSweepStore(redis, keys),
     activity: createActivityStore({ redis, keys, scripts }),
