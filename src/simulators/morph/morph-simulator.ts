@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { markerMetadataKey } from '../../core/marker.ts';
 import type { FaultPlan, FaultSource } from '../fault-plan.ts';
 import type { GatewayGuest } from '../gateway.ts';
 import { counterOf } from '../guest-memory.ts';
 import { type HostReply, type HostRequest, startHttpHost } from '../http-host.ts';
+import { createMeter, type MeteredSpan, type MeteredState } from '../meter.ts';
 import type { Timers } from '../timers.ts';
 import { MorphFailure } from './morph-failure.ts';
 import { createMorphInstances, type MorphInstances } from './morph-instances.ts';
@@ -19,6 +21,8 @@ export interface MorphSimulator {
   readonly inventory: () => MorphInventory;
   readonly faults: FaultPlan;
   readonly operator: MorphOperator;
+  /** What was billed, by the account's own meter since this simulator started. */
+  readonly metered: () => readonly MeteredSpan[];
 }
 
 /** What happens to the account outside its API. */
@@ -79,7 +83,16 @@ export async function startMorphSimulator(
     return instanceId(deps.seed, started);
   };
   const hasCredits = () => !creditsExhausted;
-  const instances = createMorphInstances({ ...deps, latency, newId, hasCredits }, saved.instances);
+  const meter = createMeter(deps.nowMs);
+  const onChange = () => {
+    meter.read(meteredInstances(instances));
+    deps.onChange();
+  };
+  const instances: MorphInstances = createMorphInstances(
+    { ...deps, onChange, latency, newId, hasCredits },
+    saved.instances,
+  );
+  meter.read(meteredInstances(instances));
   const routes = createMorphRoutes({
     instances,
     snapshots: options.snapshots,
@@ -114,6 +127,7 @@ export async function startMorphSimulator(
       },
       remove: instances.remove,
     },
+    metered: meter.spans,
     inventory: () => ({
       simulated: true,
       instances: instances.all().map((instance) => inventoryInstance(instance, deps.nowMs())),
@@ -126,6 +140,16 @@ export async function startMorphSimulator(
     findGuest: (name: string) => findGuest(instances, latency, deps.timers, name),
     close: () => http.setDown(true),
   };
+}
+
+/** Billed as running from the request on until the memory is written; what no marker of ours names, by its own id. */
+function meteredInstances(instances: MorphInstances): ReadonlyMap<string, MeteredState> {
+  const guest = markerMetadataKey('guest');
+  return new Map(
+    instances
+      .all()
+      .map(({ id, metadata, status }) => [metadata[guest] ?? id, status === 'paused' ? 'paused' : 'running']),
+  );
 }
 
 /** The same ids in the same order for the same seed. */

@@ -2,6 +2,7 @@ import type { FaultPlan } from '../fault-plan.ts';
 import type { GatewayGuest } from '../gateway.ts';
 import { freeze, servicesAnswer } from '../guest-memory.ts';
 import { startHttpHost } from '../http-host.ts';
+import { createMeter, type MeteredSpan, type MeteredState } from '../meter.ts';
 import { makeCertificate } from '../self-signed.ts';
 import { allPrivileges, createAccess } from './access.ts';
 import { createClusterRoutes } from './cluster-routes.ts';
@@ -10,7 +11,7 @@ import { inventoryGuest, type PveInventory } from './inventory.ts';
 import { createLxcRoutes } from './lxc/lxc-routes.ts';
 import { createNodeRoutes } from './node-routes.ts';
 import { createOperator, type PveOperator } from './operator.ts';
-import { nameOf, type PveGuest } from './pve-guests.ts';
+import { isTemplate, lockOf, nameOf, type PveGuest } from './pve-guests.ts';
 import { createPveHandler, formatPveError } from './pve-http.ts';
 import type { PveOptions } from './pve-options.ts';
 import { findRoute, type PveRoute } from './pve-routes.ts';
@@ -28,12 +29,22 @@ export interface PveSimulator {
   readonly setDown: (down: boolean) => Promise<void>;
   readonly inventory: () => PveInventory;
   readonly faults: FaultPlan;
+  /** Who held memory, and whose lay on disk, by the hosts' own meter since this simulator started. */
+  readonly metered: () => readonly MeteredSpan[];
   /** Acts on the host itself, past the API. */
   readonly operator: PveOperator;
 }
 
 export async function startPveSimulator(deps: PveSimulatorDeps, options: PveOptions, restored: unknown) {
-  const { world, snapshot } = createPveWorld(deps, options, restored);
+  const meter = createMeter(deps.nowMs);
+  let readMeter = () => {};
+  const onChange = () => {
+    readMeter();
+    deps.onChange();
+  };
+  const { world, snapshot } = createPveWorld({ ...deps, onChange }, options, restored);
+  readMeter = () => meter.read(meteredGuests(world));
+  readMeter();
   const access = createAccess(options.acl ?? { '/': allPrivileges(world.version.major) });
   const routes = createPveRoutes(world);
   const calls = new Map<string, number>();
@@ -72,6 +83,7 @@ export async function startPveSimulator(deps: PveSimulatorDeps, options: PveOpti
     certificate: tls?.cert,
     setDown: http.setDown,
     faults: deps.faults,
+    metered: meter.spans,
     operator: createOperator(world),
     inventory: () => ({
       simulated: true,
@@ -86,6 +98,17 @@ export async function startPveSimulator(deps: PveSimulatorDeps, options: PveOpti
     findGuest: (name: string) => findGuest(world, name),
     close: () => http.setDown(true),
   };
+}
+
+function meteredGuests({ guests }: PveWorld): ReadonlyMap<string, MeteredState> {
+  const stateOf = (guest: PveGuest): MeteredState =>
+    guest.process !== null ? 'running' : lockOf(guest) === 'suspended' ? 'paused' : 'stored';
+  return new Map(
+    guests
+      .all()
+      .filter((guest) => !isTemplate(guest))
+      .map((guest) => [nameOf(guest), stateOf(guest)]),
+  );
 }
 
 /** Every endpoint there is. */
