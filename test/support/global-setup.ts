@@ -5,8 +5,9 @@ import type { TestProject } from 'vitest/node';
 import { ensureRedisBinary } from '../../src/platform/redis-binary.ts';
 import { startRedisServer } from '../../src/platform/redis-server.ts';
 import { ensureChromium } from './chromium.ts';
+import { ensurePrometheus } from './prometheus.ts';
 
-/** One Redis for the whole run, with a data folder that goes with it, and a browser where there can be one. */
+/** One Redis for the whole run, with a data folder that goes with it, and a browser and a Prometheus where there can be. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const binary = await ensureRedisBinary({
     path: process.env.PATH ?? '',
@@ -18,6 +19,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const noBrowser = await ensureChromium();
   if (noBrowser !== undefined) process.stderr.write(`Tests in a browser are skipped: ${noBrowser}\n`);
   project.provide('hasBrowser', noBrowser === undefined);
+  // One after the other: apt-get takes a lock.
+  const noPrometheus = await ensurePrometheus();
+  if (noPrometheus !== undefined)
+    process.stderr.write(`Tests with Prometheus are skipped: ${noPrometheus}\n`);
+  project.provide('hasPrometheus', noPrometheus === undefined);
   return async () => {
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });

@@ -17,6 +17,8 @@ declare module 'vitest' {
     readonly redisUrl: string;
     /** Whether tests in a real browser can run; see `chromium.ts`. */
     readonly hasBrowser: boolean;
+    /** Whether tests with a real Prometheus and its promtool can run; see `prometheus.ts`. */
+    readonly hasPrometheus: boolean;
   }
 }
 
@@ -110,7 +112,7 @@ async function spawnRedis(
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
