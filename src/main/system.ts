@@ -27,6 +27,7 @@ import { type LifecycleWorker, startLifecycleWorker } from '../workers/lifecycle
 import { createLocalShare } from '../workers/local-share.ts';
 import { startStatusPublisher } from '../workers/publish-status.ts';
 import { slotsWithReserve } from '../workers/slot-share.ts';
+import { createSuccessTeller, type SuccessTeller } from '../workers/success-teller.ts';
 import { startSweepWorker } from '../workers/sweep-worker.ts';
 import type { WebhookTarget } from '../workers/webhook/send-event.ts';
 import { startWebhookWorker } from '../workers/webhook/webhook-worker.ts';
@@ -217,12 +218,16 @@ async function startWorkers(
     ...(options.onStep ? { onStep: options.onStep } : {}),
   };
   const workers: LifecycleWorker[] = [];
+  const tellers: SuccessTeller[] = [];
   closers.push(async () => {
     await Promise.all(workers.map((worker) => worker.close(recovery.drainGraceMs ?? DRAIN_GRACE_MS)));
+    await Promise.all(tellers.map((teller) => teller.close()));
   });
   for (const provider of providers) {
     const localShare = createLocalShare(concurrency.perWorker);
-    const deps: WorkerDeps = { ...common, provider, localShare };
+    const successes = createSuccessTeller({ ...common, provider });
+    tellers.push(successes);
+    const deps: WorkerDeps = { ...common, provider, localShare, successes };
     const perWorker = { concurrency: slotsWithReserve(concurrency.perWorker), ...recovery };
     workers.push(await startLifecycleWorker(deps, perWorker));
     const { statusEveryMs } = recovery;

@@ -4,7 +4,7 @@ import type { StartCounts } from '../core/fallback-share.ts';
 import { type Keys, START_COUNTS_RETENTION_MS } from './keys.ts';
 
 export interface StartCountStore {
-  add(start: { readonly fellBack: boolean }, nowMs: number): Promise<void>;
+  add(starts: StartCounts, nowMs: number): Promise<void>;
   /** Of the last `windowMs`, to a slice. */
   within(windowMs: number, nowMs: number): Promise<StartCounts>;
 }
@@ -15,10 +15,10 @@ const SLICE_MS = 5 * 60_000;
 export function createStartCounts(redis: Redis, keys: Keys): StartCountStore {
   const sliceOf = (ms: number) => Math.floor(ms / SLICE_MS);
   return {
-    async add({ fellBack }, nowMs) {
+    async add({ total, fellBack }, nowMs) {
       const key = keys.startCounts(sliceOf(nowMs));
-      const pipeline = redis.pipeline().hincrby(key, 'total', 1);
-      if (fellBack) pipeline.hincrby(key, 'fellBack', 1);
+      const pipeline = redis.pipeline().hincrby(key, 'total', total);
+      if (fellBack > 0) pipeline.hincrby(key, 'fellBack', fellBack);
       await pipeline.pexpire(key, START_COUNTS_RETENTION_MS).exec();
     },
     async within(windowMs, nowMs) {

@@ -1,8 +1,6 @@
 /** Between an attempt and the breaker of its failure domain: what it tells, and what it is told. */
-
-import type { AlertKey } from '../core/alert.ts';
-import { causeOf } from '../core/breaker.ts';
-import { alertFor, CONFIGURATION_FAULTS, type FailureReport } from '../core/failure.ts';
+import { type Breaker, causeOf } from '../core/breaker.ts';
+import { alertFor, type FailureReport } from '../core/failure.ts';
 import type { NextStep } from '../core/next-step.ts';
 import type { Attempt, Operation } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
@@ -10,23 +8,21 @@ import { ProviderError } from '../providers/provider-error.ts';
 import type { Claim } from '../store/claims.ts';
 import type { Store } from '../store/store.ts';
 import type { AttemptSession } from './attempt-session.ts';
-import type { WorkerDeps } from './worker-deps.ts';
-
-type BreakerDeps = Pick<WorkerDeps, 'store' | 'provider' | 'nowMs' | 'log'>;
+import { type BreakerDeps, faultSubject, withoutFailing } from './breaker-subject.ts';
 
 /**
  * A start that was queued before the breaker opened goes where it works. It ends unsent, so nothing is left
  * behind; with nowhere else to go it is sent all the same.
+ * @param breaker as it was read while the claim was made; absent: this is no start
  * @throws ProviderError `breaker_open`
  */
 export async function mindBreaker(
   { store, provider, nowMs }: BreakerDeps,
   { claim, guest }: AttemptSession,
+  breaker: Breaker | undefined,
 ): Promise<void> {
   const { operation } = claim;
-  if (operation.kind !== 'start' || guest !== undefined) return;
-  const breaker = await store.breakers.read(provider.failureDomain);
-  if (breaker.state === 'closed') return;
+  if (breaker === undefined || breaker.state === 'closed' || guest !== undefined) return;
   const [next] = await remainingCandidates(store, operation);
   if (next === undefined || !next.works) return;
   if (await store.breakers.admit(provider.failureDomain, nowMs())) return;
@@ -60,25 +56,6 @@ export async function remainingCandidates(
   return candidates.toSorted((a, b) => Number(b.works) - Number(a.works));
 }
 
-/** Called once an operation succeeded, when whoever waits for it has been told. */
-export async function tellOfSuccess(deps: BreakerDeps, { operation, sandbox }: Claim): Promise<void> {
-  const { kind } = operation;
-  if (kind !== 'start' && kind !== 'pause' && kind !== 'resume') return;
-  const { store, provider } = deps;
-  await withoutFailing(deps, async (nowMs) => {
-    const result = kind === 'start' ? 'usable' : 'completed';
-    const subject = faultSubject(provider.name, operation, sandbox?.request.preset);
-    const faults = Object.values(CONFIGURATION_FAULTS).map((name): AlertKey => ({ name, subject }));
-    const { candidates, passedOver = candidates[0] } = operation.route;
-    const fellBack = provider.name !== passedOver;
-    await Promise.all([
-      ...(kind === 'start' ? [store.startCounts.add({ fellBack }, nowMs)] : []),
-      store.breakers.record(provider.failureDomain, { result }, nowMs),
-      store.alerts.clearAll(faults, nowMs),
-    ]);
-  });
-}
-
 export async function tellOfFailure(
   deps: BreakerDeps,
   { operation, attempt, guest, sandbox }: Claim,
@@ -110,21 +87,4 @@ export async function tellOfFailure(
       );
     }
   });
-}
-
-/** What has to work for the alert to clear: the same kind of operation, and for a start the same preset. */
-function faultSubject(provider: ProviderName, { kind }: Operation, preset = 'sources of its own'): string {
-  return kind === 'start' ? `${provider} start ${preset}` : `${provider} ${kind}`;
-}
-
-/** The operation has gone on or is about to: what it showed is worth nothing compared to that. */
-async function withoutFailing(
-  { log, nowMs, provider }: BreakerDeps,
-  tell: (nowMs: number) => Promise<void>,
-): Promise<void> {
-  try {
-    await tell(nowMs());
-  } catch (error) {
-    log.warn({ provider: provider.name, err: error }, 'could not tell the breaker');
-  }
 }

@@ -4,6 +4,7 @@
  * attempt as interrupted and issues the next.
  */
 import { randomUUID } from 'node:crypto';
+import type { Breaker } from '../core/breaker.ts';
 import { isNewerSchema } from '../core/newer-schema.ts';
 import type { OperationKind } from '../core/operation.ts';
 import { stateDuring } from '../core/sandbox.ts';
@@ -14,7 +15,7 @@ import type { ClaimResult, ClaimSubject } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import { type AttemptSession, HandOverError, openSession } from './attempt-session.ts';
 import { endFailedAttempt, handOver } from './end-attempt.ts';
-import { mindBreaker, tellOfSuccess } from './mind-breaker.ts';
+import { mindBreaker } from './mind-breaker.ts';
 import { destroySandbox } from './operations/destroy.ts';
 import { discardGuest } from './operations/discard.ts';
 import { inspectSandbox } from './operations/inspect.ts';
@@ -78,7 +79,12 @@ async function runJob(deps: WorkerDeps, job: AttemptJob, signal: AbortSignal): P
       ...(likelyGuestId === undefined ? {} : { likelyGuestId }),
     });
   };
-  return withinShare(deps, subject, claim, (claimed) => runClaimed(deps, claimed, claimedAtMs, signal));
+  // Read while the claim is made: a start waits for one answer instead of two.
+  const breaker = job.kind === 'start' ? deps.store.breakers.read(deps.provider.failureDomain) : undefined;
+  breaker?.catch(() => undefined); // Whoever awaits it is told; without a claim nobody does.
+  return withinShare(deps, subject, claim, (claimed) =>
+    runClaimed(deps, claimed, claimedAtMs, breaker, signal),
+  );
 }
 
 /** A job says all that a claim needs, but for the discards of an earlier release, whose guest is on record. */
@@ -92,6 +98,7 @@ async function runClaimed(
   deps: WorkerDeps,
   claimed: ClaimResult,
   claimedAtMs: number,
+  breaker: Promise<Breaker> | undefined,
   signal: AbortSignal,
 ): Promise<AttemptResult> {
   if (claimed.status !== 'claimed') return explainNoClaim(claimed);
@@ -103,7 +110,7 @@ async function runClaimed(
       if (result) return result;
     }
     const superseded = await supersededByDestroy(session);
-    if (superseded === undefined) await mindBreaker(deps, session);
+    if (superseded === undefined) await mindBreaker(deps, session, await breaker);
     const settlement = superseded ?? (await HANDLERS[claimed.claim.operation.kind](session, deps));
     return await settle(deps, session, settlement);
   } catch (error) {
@@ -190,6 +197,6 @@ async function settle(
   const { store, submitter, nowMs } = deps;
   const next = await store.attempts.settle(session.current(), settlement, nowMs());
   if (next !== undefined) await submitter.advance(next);
-  if (settlement.operation.state === 'succeeded') await tellOfSuccess(deps, session.claim);
+  if (settlement.operation.state === 'succeeded') deps.successes.tell(session.claim);
   return { result: 'succeeded', summary: settlement.sandbox?.state ?? settlement.operation.state };
 }

@@ -10,6 +10,7 @@ import type { LeaseTiming } from '../store/claims.ts';
 import type { Store } from '../store/store.ts';
 import type { StepObserver } from './attempt-session.ts';
 import type { LocalShare } from './local-share.ts';
+import type { SuccessTeller } from './success-teller.ts';
 
 export interface WorkerTiming extends NextStepLimits {
   readonly lease: LeaseTiming;
@@ -35,6 +36,7 @@ export interface WorkerDeps {
   /** Starts, pauses and discards at once on this provider, all workers together. */
   readonly slots: number;
   readonly localShare: LocalShare;
+  readonly successes: SuccessTeller;
   readonly log: Logger;
   /** Absent: secrets of sandboxes are kept in the guest's own configuration alone. */
   readonly secretBox?: SecretBox;

@@ -70,7 +70,7 @@ test('a start with nowhere else to go is sent through an open breaker', async ()
   await world.simulators.pve.setDown(false);
   const sandbox = await world.producer.start({ preset: PRESET, allowFallback: false });
   expect(sandbox).toMatchObject({ state: 'running', provider: 'pve-vm' });
-  expect(await breakerOf(world, 'pve-vm')).toMatchObject({ breaker: 'closed' });
+  await eventually('it is closed', async () => (await breakerOf(world, 'pve-vm'))?.breaker === 'closed');
 });
 
 test('an open breaker closes by itself: the provider is asked, a start is let through, and its guest is usable', async () => {
@@ -83,12 +83,16 @@ test('an open breaker closes by itself: the provider is asked, a start is let th
     'it is half open',
     async () => (await breakerOf(world, 'pve-vm'))?.breaker === 'half_open',
   );
+  // After the leap of the clock the statuses are a minute old; one that is would be tried last.
+  await eventually('every provider was heard of since', async () =>
+    (await world.producer.providers()).every(({ ageMs }) => ageMs < 30_000),
+  );
   expect(await activeAlerts(world)).toHaveLength(1);
 
   const sandbox = await world.producer.start({ preset: PRESET });
   expect(sandbox).toMatchObject({ provider: 'pve-vm' });
   await eventually('it is closed', async () => (await breakerOf(world, 'pve-vm'))?.breaker === 'closed');
-  expect(await activeAlerts(world)).toEqual([]);
+  await eventually('no alert is left', async () => (await activeAlerts(world)).length === 0);
   const { events } = world.system.store;
   const read = await events.after('0-0', { waitMs: 0, signal: new AbortController().signal });
   const types = read.result === 'events' ? read.events.map(({ type }) => type) : [];
