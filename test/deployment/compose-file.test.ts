@@ -10,7 +10,8 @@ const everyService = Object.entries(services);
 
 describe('docker-compose.yml', () => {
   it('has a Redis, one process that answers and two that work', () => {
-    expect(Object.keys(services)).toEqual(['redis', 'api', 'worker']);
+    const always = everyService.filter(([, { profiles }]) => profiles === undefined).map(([name]) => name);
+    expect(always).toEqual(['redis', 'api', 'worker']);
     expect(services.worker?.deploy.replicas).toBe(2);
   });
 
@@ -36,7 +37,19 @@ describe('docker-compose.yml', () => {
     for (const volume of service.volumes ?? []) {
       if (typeof volume === 'string') expect(volumes).toHaveProperty([volume.split(':')[0] ?? '']);
     }
+    // What is not ours is checked by whoever made it.
+    if (service.profiles !== undefined) return;
     for (const name of Object.keys(service.environment ?? {})) expect(SETTINGS).toContain(name);
+  });
+
+  it('has a Prometheus and a Grafana for those who want them, whose files are there', () => {
+    const monitoring = everyService.filter(([, { profiles }]) => profiles?.includes('monitoring'));
+    expect(monitoring.map(([name]) => name)).toEqual(['prometheus', 'grafana']);
+    for (const [, { volumes: mounts = [] }] of monitoring) {
+      const bound = mounts.flatMap((mount) => (typeof mount === 'string' ? [] : [mount.source]));
+      expect(bound).not.toEqual([]);
+      for (const source of bound) expect([source, existsSync(source)]).toEqual([source, true]);
+    }
   });
 
   it('keeps its data and never evicts', () => {

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
 export interface ComposeService {
+  /** Absent: it is always started. */
+  readonly profiles?: readonly string[];
   readonly image?: string;
   readonly build?: string;
   readonly command: readonly string[];

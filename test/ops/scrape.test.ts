@@ -11,9 +11,10 @@ import { createTokens } from '../../src/producers/access/tokens.ts';
 import { eventually } from '../support/eventually.ts';
 import { startPrometheus } from '../support/prometheus.ts';
 import { PRESET, startTestSystem } from '../support/system.ts';
+import { dashboards, panelsOf } from './dashboards.ts';
 
 describe.skipIf(!inject('hasPrometheus'))('Prometheus', () => {
-  test('scrapes a running system with a viewer’s token, and evaluates every rule', async () => {
+  test('scrapes a running system with a viewer’s token, evaluates every rule and answers every dashboard', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cmux-lifecycle-prometheus-'));
     const system = await startTestSystem();
     const http = await startHttp(
@@ -50,6 +51,12 @@ describe.skipIf(!inject('hasPrometheus'))('Prometheus', () => {
           return found.length > 0 && !found.includes('unknown') && found;
         });
         expect(new Set(healths)).toEqual(new Set(['ok']));
+        const asked = dashboards.flatMap(([, dashboard]) =>
+          panelsOf(dashboard).flatMap(({ targets = [] }) => targets.map(({ expr }) => value(expr))),
+        );
+        // None is refused. Most have a value at once; rates need more than this one scrape.
+        const answers = await Promise.all(asked);
+        expect(answers.filter((answer) => answer !== undefined).length).toBeGreaterThan(answers.length / 2);
       } finally {
         await prometheus.stop();
       }

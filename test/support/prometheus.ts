@@ -21,7 +21,7 @@ export async function promtool(...args: readonly string[]): Promise<string> {
 }
 
 export interface Prometheus {
-  /** The `data` of an answer of its API. */
+  /** The `data` of an answer of its API; throws when it does not understand what it is asked. */
   ask(path: string): Promise<unknown>;
   stop(): Promise<void>;
 }
@@ -58,7 +58,8 @@ export async function startPrometheus(configFile: string, dataFolder: string): P
   }
   return {
     async ask(path) {
-      const answer = (await (await fetch(`${url}${path}`)).json()) as { readonly data: unknown };
+      const answer = (await (await fetch(`${url}${path}`)).json()) as { data: unknown; error?: string };
+      if (answer.error !== undefined) throw new Error(`${path}: ${answer.error}`);
       return answer.data;
     },
     stop,
