@@ -1,5 +1,6 @@
 /** The ledger's usage at the prices that workers publish: what the API, the pages and the metrics show. */
 import type { Redis } from 'ioredis';
+import { type CostRates, ratesPerHour } from '../core/cost-rate.ts';
 import { type CostQuery, type CostsView, limitLines } from '../core/costs.ts';
 import type { PriceBook } from '../core/price-book.ts';
 import { priceUsage } from '../core/usage-cost.ts';
@@ -17,6 +18,8 @@ export interface CostsStore {
   /** Those that a worker published; before that Morph's published ones. */
   prices(): Promise<PriceBook>;
   read(query: CostQuery): Promise<CostsView>;
+  /** What is being spent now. */
+  ratesPerHour(nowMs: number): Promise<CostRates>;
 }
 
 export function createCosts(redis: Redis, keys: Keys, ledger: LedgerStore): CostsStore {
@@ -34,6 +37,10 @@ export function createCosts(redis: Redis, keys: Keys, ledger: LedgerStore): Cost
     prices,
     async publishPrices(book) {
       await redis.hset(keys.deployment, 'priceBook', JSON.stringify(book));
+    },
+    async ratesPerHour(nowMs) {
+      const [book, open] = await Promise.all([prices(), ledger.openIntervals()]);
+      return ratesPerHour(book, open, nowMs);
     },
     async read({ fromMs, toMs, nowMs, groupBy, limit, teamId }) {
       const bySandbox = groupBy.includes('sandbox');

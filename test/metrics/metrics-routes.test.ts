@@ -1,12 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { EmittedEventName, LifecycleEvents } from '../../src/core/events.ts';
+import type { LedgerAccount } from '../../src/core/ledger.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { createMetricsRoutes } from '../../src/dashboard/metrics/metrics-routes.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
 import { createQueues, type Queues } from '../../src/queues/queues.ts';
+import { bill } from '../../src/store/billing.ts';
 import { emit } from '../../src/store/events.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
+import { account, nodeAccount } from '../ledger/ledger-case.ts';
 import { log } from '../support/log.ts';
 import { startTestRedis } from '../support/redis.ts';
 import { startBench, type WebhookBench } from '../support/webhook.ts';
@@ -188,6 +191,50 @@ test('queues, providers, capacity and the webhook are shown as they are', async 
   expect(valueIn(text, storage)).toBe(4_194_304);
   expect(valueIn(text, 'lifecycle_webhook_backlog')).toBe(1);
   expect(valueIn(text, 'lifecycle_webhook_events_total{outcome="delivered"}')).toBe(0);
+});
+
+test('money is shown by provider and node: what is spent now, and since the month began', async () => {
+  const { store } = bench;
+  const nowMs = Date.UTC(2026, 10, 11);
+  const hour = 3_600_000;
+  await store.costs.publishPrices({
+    asOf: '2026-09-28',
+    sources: [],
+    morph: [
+      {
+        from: '2025-01-01',
+        usdPerMcuHour: '0.05',
+        mcuMemoryMib: 4_096,
+        mcuDiskGib: 16,
+        usdPerStoredGibHour: '0.00001',
+      },
+    ],
+    nodes: [{ node: 'pve1', from: '2025-01-01', usdPerMonth: '60', memoryMib: 65_536, sharedMib: 4_096 }],
+  });
+  const tell = async (of: LedgerAccount, state: 'running' | 'ended', atMs: number) => {
+    const transaction = store.begin();
+    bill(transaction, store.keys, of, { state, atMs, evidence: 'clock' });
+    await transaction.commit();
+  };
+  await tell(account(), 'running', nowMs - 10 * hour);
+  await tell(nodeAccount(), 'running', nowMs - 24 * hour);
+  await tell(nodeAccount({ guestId: 'pvevm-00000002' }), 'running', nowMs - 24 * hour);
+  await tell(nodeAccount({ guestId: 'pvevm-00000002' }), 'ended', nowMs);
+
+  const routes = createMetricsRoutes({ store, queues, log, nowMs: () => nowMs });
+  const text = await (await routes.request('/metrics')).text();
+  const usd = (series: string) => valueIn(text, `lifecycle_${series}`);
+  // Morph: 4 MCU at $0.05. The node costs $2 a day; an eighth of it is one guest's.
+  expect(usd('cost_rate_usd_per_hour{provider="morph"}')).toBe(0.2);
+  expect(usd('cost_rate_usd_per_hour{provider="pve-vm"}')).toBeCloseTo(2 / 24 / 8, 6);
+  expect(usd('cost_rate_usd_per_hour{provider="pve-lxc"}')).toBe(0);
+  expect(usd('cost_month_usd{provider="morph"}')).toBe(2);
+  expect(usd('cost_month_usd{provider="pve-vm"}')).toBe(0.5);
+  expect(usd('cost_month_all_usd')).toBe(22);
+  const node = (kind: string) => usd(`node_cost_month_usd{node="pve1",kind="${kind}"}`);
+  expect([node('allocated'), node('shared'), node('idle')]).toEqual([0.5, 1.25, 18.25]);
+  expect(usd('ledger_backlog')).toBe(1);
+  expect(text).not.toContain('pvevm-');
 });
 
 test('while Redis is away /metrics says so in time, and leaves out what it does not know', async () => {

@@ -1,5 +1,6 @@
-/** Everything one scrape shows, in a handful of cheap reads: none of them grows with the number of sandboxes. */
+/** Everything one scrape shows, in a handful of cheap reads: only what is open in the ledger grows with the guests. */
 import type { ActiveAlert } from '../../core/alert.ts';
+import { monthStartMs } from '../../core/day.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../../core/provider-name.ts';
 import type { ProviderStatus } from '../../core/route.ts';
 import type { QueueCounts } from '../../core/views.ts';
@@ -8,6 +9,7 @@ import type { Queues } from '../../queues/queues.ts';
 import type { Counts } from '../../store/measures.ts';
 import type { Store } from '../../store/store.ts';
 import type { WebhookTotals } from '../../store/webhook-outbox.ts';
+import type { CostSnapshot } from './cost-metrics.ts';
 
 export interface QueueSnapshot {
   readonly provider: ProviderName;
@@ -23,6 +25,7 @@ export interface MetricsSnapshot {
   readonly queues: readonly QueueSnapshot[];
   readonly webhook: WebhookTotals;
   readonly alerts: readonly ActiveAlert[];
+  readonly costs: CostSnapshot;
 }
 
 export interface SnapshotDeps {
@@ -32,12 +35,13 @@ export interface SnapshotDeps {
 }
 
 export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Promise<MetricsSnapshot> {
-  const [measures, sandboxes, view, webhook, alerts, ...queueSnapshots] = await Promise.all([
+  const [measures, sandboxes, view, webhook, alerts, costs, ...queueSnapshots] = await Promise.all([
     store.measures.counts(),
     store.measures.sandboxes(),
     store.deployment.view(),
     store.webhook.totals(),
     store.alerts.active(),
+    readCosts(store, nowMs()),
     ...PROVIDER_NAMES.map(async (provider): Promise<QueueSnapshot> => {
       const queue = queues.byProvider.get(provider);
       return {
@@ -55,5 +59,22 @@ export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Prom
     queues: queueSnapshots,
     webhook,
     alerts,
+    costs,
   };
+}
+
+/** By provider there are few lines: one each, and two for all nodes together. */
+const MAX_LINES = 100;
+
+async function readCosts(store: Store, nowMs: number): Promise<CostSnapshot> {
+  const time = { fromMs: monthStartMs(nowMs), toMs: nowMs, nowMs };
+  const [ratesPerHour, month, backlog] = await Promise.all([
+    store.costs.ratesPerHour(nowMs),
+    store.costs.read({ ...time, groupBy: ['provider'], limit: MAX_LINES }),
+    store.ledger.backlog(),
+  ]);
+  const byProvider = month.lines
+    .filter(({ kind }) => kind === 'allocated')
+    .map(({ group, microUsd }) => [group.provider ?? '', microUsd] as const);
+  return { ratesPerHour, month: { ...month, byProvider: Object.fromEntries(byProvider) }, backlog };
 }

@@ -7,6 +7,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { ALERT_NAMES } from '../../core/alert.ts';
 import { DURATION_BUCKETS_SECONDS } from '../../core/measures.ts';
 import { isEnded, SANDBOX_STATES } from '../../core/sandbox.ts';
+import { defineCosts } from './cost-metrics.ts';
 import type { MetricsSnapshot } from './read-snapshot.ts';
 import { histogramsOf, type Series, seriesOf } from './stored-series.ts';
 
@@ -47,6 +48,7 @@ export function createRegistry(takeSnapshot: TakeSnapshot): Registry {
   defineWork(gauge, counter);
   defineProviders(gauge);
   defineWebhook(gauge, counter);
+  defineCosts(gauge);
   gauge(
     'alerts_active',
     'Things that wait for a person, by name; see docs/runbook.md.',
