@@ -58,6 +58,8 @@ export interface IdleInput {
   /** Absent: nobody has looked yet. */
   readonly watch?: IdleWatch;
   readonly policy: IdlePolicy;
+  /** The registry was in doubt until then: quiet counts from there at the earliest. */
+  readonly distrustBeforeMs?: number;
   readonly nowMs: number;
 }
 
@@ -191,12 +193,15 @@ function judgeQuiet(
   };
 }
 
-function quietSince({ watch, activity, nowMs }: IdleInput, observable: boolean): number {
+function quietSince(
+  { watch, activity, nowMs, distrustBeforeMs = Number.NEGATIVE_INFINITY }: IdleInput,
+  observable: boolean,
+): number {
   if (watch === undefined || !continues(watch, observable, nowMs)) return nowMs;
   const usedAtMs = lastUsedAtMs(activity, nowMs) ?? nowMs;
   // Whoever stamped a new sign may have a clock behind ours: it came after the last look in any case.
   const newSignMs = watch.sequence === activity.sequence ? 0 : watch.lookedAtMs;
-  return Math.max(watch.quietSinceMs, usedAtMs, newSignMs);
+  return Math.max(watch.quietSinceMs, usedAtMs, newSignMs, distrustBeforeMs);
 }
 
 function continues(watch: IdleWatch, observable: boolean, nowMs: number): boolean {

@@ -107,7 +107,7 @@ function describeServing(
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
-  const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook, idlePolicy } = config;
+  const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook, idlePolicy, automaticDestruction } = config;
   return {
     deployment,
     routing,
@@ -120,6 +120,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     maxHoldMs,
     priceBook,
     idlePolicy,
+    automaticDestruction,
     ...(servicePorts && { servicePorts }),
     ...(webhook && { webhook }),
     ...(secretsKey && { secretsKey }),

@@ -58,6 +58,8 @@ interface CommonConfig {
   readonly priceBook: PriceBookText;
   readonly sweepTimeZone: string;
   readonly fallbackBound: FallbackBound;
+  /** The configured half of the one switch; the other is `cmux-lifecycle destruction`. */
+  readonly automaticDestruction: 'on' | 'off';
   /** The longest that anybody may hold a sandbox awake without renewing. */
   readonly maxHoldMs: number;
   readonly concurrency: {
@@ -245,6 +247,7 @@ function commonConfig(env: Environment) {
       share: env.FALLBACK_ALERT_SHARE / 100,
       windowMs: env.FALLBACK_ALERT_WINDOW_MINUTES * 60_000,
     },
+    automaticDestruction: env.AUTOMATIC_DESTRUCTION,
     maxHoldMs: env.MAX_HOLD_SECONDS * 1_000,
     concurrency: { perWorker: env.WORKER_CONCURRENCY, perProvider: env.PROVIDER_CONCURRENCY },
     timing: {

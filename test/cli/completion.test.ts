@@ -41,7 +41,7 @@ describe('bash', () => {
   }
 
   it('offers the commands', async () => {
-    expect(await offered('de')).toEqual(['demo', 'destroy']);
+    expect(await offered('de')).toEqual(['demo', 'destroy', 'destruction']);
     expect(await offered('')).toEqual(expect.arrayContaining(['serve', 'list', 'completion', '--output']));
   });
 
@@ -87,7 +87,7 @@ it.skipIf(!existsSync('/usr/bin/fish'))('fish offers the same', async () => {
       .map((told) => told.split('\t')[0])
       .filter((word) => word !== '');
   };
-  expect(await offered('cmux-lifecycle de')).toEqual(['demo', 'destroy']);
+  expect(await offered('cmux-lifecycle de')).toEqual(['demo', 'destroy', 'destruction']);
   expect(await offered('cmux-lifecycle config c')).toEqual(['check']);
   expect(await offered('cmux-lifecycle serve --role ')).toEqual(['all', 'api', 'workers']);
 });

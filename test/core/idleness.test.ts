@@ -44,6 +44,16 @@ describe('a quiet sandbox', () => {
     expect(decideIdleness(idleInput({ watch })).verdict).toBe(verdict);
   });
 
+  it.each([
+    ['long ago', NOW_MS - 2 * HOUR_MS, 'suspend'],
+    ['within its limit', NOW_MS - LIMIT_MS + 1, 'watching'],
+  ])(
+    'counts from when the registry was last in doubt, if that was %s',
+    (_name, distrustBeforeMs, verdict) => {
+      expect(decideIdleness(idleInput({ distrustBeforeMs })).verdict).toBe(verdict);
+    },
+  );
+
   it('is watched anew when the clock was set back', () => {
     const watch = watchedFor(HOUR_MS, { lookedAtMs: NOW_MS + 1 });
     expect(decideIdleness(idleInput({ watch }))).toMatchObject({

@@ -109,6 +109,25 @@ test('what happens next: every queue, and every sweep with its next run', async 
   expect(upcoming).toMatch(/rescue-operations.* in \d+ s|rescue-operations.* in now/);
 });
 
+test('what happens by itself: the mode with its reason, the switch, and guests nobody answers for, not for one team', async () => {
+  const { store } = world.test.system;
+  const { guestId, id } = world.sandboxes.onMorph;
+  expect(section(await page(world.tokens.viewer), 'upcoming')).toContain('automatic destruction is on');
+
+  await store.automation.switchDestruction('off', 'ada', Date.now());
+  await store.redis.zadd(store.keys.guestsUnowned, 1, guestId ?? '');
+  await pageWith('automatic destruction was switched off by ada');
+  const upcoming = section(await page(world.tokens.viewer), 'upcoming');
+  expect(upcoming).toContain('destruction is off');
+  expect(upcoming).toContain(guestId);
+  const ofTeam = section(await page(world.tokens.team), 'upcoming');
+  expect(ofTeam).not.toContain(guestId);
+  expect(ofTeam).not.toContain(id);
+
+  await store.automation.switchDestruction('on', 'ada', Date.now());
+  await store.redis.zrem(store.keys.guestsUnowned, guestId ?? '');
+});
+
 test('actions are offered to operators, the audit log to admins', async () => {
   const offers = async (token: string) => {
     const html = await page(token);

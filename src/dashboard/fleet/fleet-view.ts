@@ -1,4 +1,5 @@
 /** What the fleet page shows, as plain data: five answers and their age. */
+import type { Automation } from '../../core/automation.ts';
 import type { BreakerState } from '../../core/breaker.ts';
 import type { CapacityReport } from '../../core/capacity-report.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
@@ -17,6 +18,21 @@ export interface FleetView {
   readonly providers: readonly ProviderCard[];
   readonly waiting: { readonly shown: readonly WaitingOperation[]; readonly more: boolean };
   readonly sweeps: readonly SweepView[];
+  /** For those who see the whole fleet. */
+  readonly automation?: AutomationCard;
+}
+
+/** What happens without anybody asking. */
+export interface AutomationCard extends Pick<Automation, 'mode' | 'reason' | 'destruction'> {
+  /** Sandboxes that have yet to be asked for while `observing`. */
+  readonly unobserved: number;
+  /** The longest known first, and not all of many. */
+  readonly unowned: readonly {
+    readonly id: string;
+    readonly provider: ProviderName;
+    readonly providerId?: string;
+    readonly cause: string;
+  }[];
 }
 
 /** Something that goes on only when a person does something. */

@@ -13,7 +13,7 @@ import type { Queues } from '../../queues/queues.ts';
 import type { DeploymentView } from '../../store/deployment.ts';
 import { MAX_PAGE } from '../../store/listing.ts';
 import type { Store } from '../../store/store.ts';
-import type { Need, ProviderCard } from './fleet-view.ts';
+import type { AutomationCard, Need, ProviderCard } from './fleet-view.ts';
 import { readFallbacks, type StartStory } from './read-fallbacks.ts';
 
 export interface FleetReaderDeps {
@@ -41,6 +41,7 @@ export interface FleetSnapshot {
   readonly alerts: readonly ActiveAlert[];
   readonly sweeps: readonly SweepView[];
   readonly otherNeeds: readonly Need[];
+  readonly automation: AutomationCard;
 }
 
 /** Twice the design point; beyond it the page says that it shows the newest only. */
@@ -53,6 +54,7 @@ const MAX_DEAD_LETTERS = 100;
 const SNAPSHOT_MS = 2_000;
 /** What a person takes in; the page says when there are more. */
 const MAX_UNSETTLED = 25;
+const MAX_UNOWNED = 25;
 /** Every unsettled operation is due before this: none may live for a week. */
 const FAR_AHEAD_MS = 7 * 24 * 60 * 60 * 1000;
 
@@ -74,15 +76,17 @@ export function createFleetReader(deps: FleetReaderDeps): () => Promise<FleetSna
 
 async function readSnapshot(deps: FleetReaderDeps, atMs: number): Promise<FleetSnapshot> {
   const { store } = deps;
-  const [view, { sandboxes, truncated }, failed, unsettled, sweeps, alerts, otherNeeds] = await Promise.all([
-    store.deployment.view(),
-    readCurrent(store),
-    readFailed(store, atMs),
-    readUnsettled(store, atMs),
-    deps.readSweeps(),
-    store.alerts.active(),
-    readOtherNeeds(deps),
-  ]);
+  const [view, { sandboxes, truncated }, failed, unsettled, sweeps, alerts, otherNeeds, automation] =
+    await Promise.all([
+      store.deployment.view(),
+      readCurrent(store),
+      readFailed(store, atMs),
+      readUnsettled(store, atMs),
+      deps.readSweeps(),
+      store.alerts.active(),
+      readOtherNeeds(deps),
+      readAutomation(store),
+    ]);
   // Redis keeps them in no order: on the page they must not change places from one look to the next.
   const statuses = [...(view?.statuses ?? [])].sort(
     (a, b) => PROVIDER_NAMES.indexOf(a.provider) - PROVIDER_NAMES.indexOf(b.provider),
@@ -99,6 +103,7 @@ async function readSnapshot(deps: FleetReaderDeps, atMs: number): Promise<FleetS
     sweeps,
     alerts,
     otherNeeds,
+    automation,
   };
 }
 
@@ -156,6 +161,21 @@ async function readOtherNeeds({ store, readNeeds }: FleetReaderDeps): Promise<re
     sinceMs: newest.deadAtMs,
   };
   return [...others, need];
+}
+
+async function readAutomation({ automation, inventory }: Store): Promise<AutomationCard> {
+  const [{ mode, reason, destruction }, unobserved, unowned] = await Promise.all([
+    automation.read(),
+    automation.unobservedCount(),
+    inventory.unowned(MAX_UNOWNED),
+  ]);
+  return {
+    ...{ mode, reason, destruction, unobserved },
+    unowned: unowned.map(({ id, provider, ref, cause = '' }) => ({
+      ...{ id, provider, cause },
+      ...(ref === undefined ? {} : { providerId: ref.nativeId }),
+    })),
+  };
 }
 
 async function readProvider({ queues }: FleetReaderDeps, status: ProviderStatus): Promise<ProviderCard> {

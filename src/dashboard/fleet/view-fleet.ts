@@ -43,6 +43,7 @@ export function viewFleet(
     providers: snapshot.providers,
     waiting: viewWaiting(snapshot, isWholeFleet ? undefined : new Set(sandboxes.map(({ id }) => id))),
     sweeps: snapshot.sweeps,
+    ...(isWholeFleet ? { automation: snapshot.automation } : {}),
   };
 }
 

@@ -1,17 +1,19 @@
 import type { SweepSchedule, SweepView } from '../../core/sweep.ts';
 import type { FleetView, ProviderCard, WaitingOperation } from '../fleet/fleet-view.ts';
+import { AutomationArticle } from './automation-article.tsx';
 import { duration, interval } from './format.ts';
 import { Ago, Section } from './parts.tsx';
 
-type Props = Pick<FleetView, 'providers' | 'waiting' | 'sweeps' | 'atMs'>;
+type Props = Pick<FleetView, 'providers' | 'waiting' | 'sweeps' | 'automation' | 'atMs'>;
 
-export function UpcomingSection({ providers, waiting, sweeps, atMs }: Props) {
+export function UpcomingSection({ providers, waiting, sweeps, automation, atMs }: Props) {
   return (
     <Section id="upcoming" question="What happens next?">
       <div class="grid">
         <Queues providers={providers} />
         <Operations waiting={waiting} atMs={atMs} />
         <Sweeps sweeps={sweeps} atMs={atMs} />
+        {automation && <AutomationArticle automation={automation} />}
       </div>
     </Section>
   );

@@ -1,7 +1,10 @@
 /** `confirm` and `destruction`: an operator's word on what happens without anybody asking. */
+import { Argument } from 'commander';
 import { type AutomationView, createAutomationService } from '../../producers/automation-service.ts';
 import type { Connection } from '../connection.ts';
 import { type AddCommand, asking } from './command.ts';
+
+const SWITCH = ['on', 'off'] as const;
 
 type Action = 'confirm' | 'destruction-on' | 'destruction-off';
 
@@ -22,11 +25,12 @@ export const addConfirm: AddCommand = (program, context) => {
 export const addDestruction: AddCommand = (program, context) => {
   program
     .command('destruction')
-    .argument('<on|off>', 'off: nothing is destroyed but what a caller asked for')
+    .addArgument(
+      new Argument('<on|off>', 'off: nothing is destroyed but what a caller asked for').choices(SWITCH),
+    )
     .description('switches all automatic destruction on or off')
     .action(
-      asking<object, [string]>(context, async ({ connection, output, args: [to] }) => {
-        if (to !== 'on' && to !== 'off') throw new TypeError('say on or off');
+      asking<object, [(typeof SWITCH)[number]]>(context, async ({ connection, output, args: [to] }) => {
         const view = await steer(connection, `destruction-${to}`);
         output.show(view, () => describe(view));
       }),

@@ -116,11 +116,13 @@ async function lookAt(pass: Pass, ids: readonly string[]): Promise<void> {
     counts.looked += 1;
     const record = records[index] ?? {};
     const { watch } = record;
+    const { distrustBeforeMs } = automation;
     const verdict = decideIdleness({
       subject,
       activity,
       ...(watch ? { watch } : {}),
       policy: pass.idlePolicy,
+      ...(distrustBeforeMs === undefined ? {} : { distrustBeforeMs }),
       nowMs: now,
     });
     const place = placeOf(sandbox);

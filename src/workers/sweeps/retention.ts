@@ -61,13 +61,16 @@ async function look(
   const { store, idlePolicy, nowMs } = deps;
   const { id, state, version, createdAtMs, updatedAtMs, ttlFromMs } = sandbox;
   const now = nowMs();
-  const [[activity], watch] = await Promise.all([
+  const [[activity], watch, automation] = await Promise.all([
     store.activity.read([id], now),
     store.idle.retentionWatch(id),
+    store.automation.read(),
   ]);
   if (activity === undefined) return;
   const { lastActivity, heartbeat } = activity;
-  const known = [ttlFromMs, lastActivity?.atMs, heartbeat?.atMs].filter((stamp) => stamp !== undefined);
+  // From before the registry was in doubt, nobody knows what was used.
+  const stamps = [ttlFromMs, lastActivity?.atMs, heartbeat?.atMs, automation.distrustBeforeMs];
+  const known = stamps.filter((stamp) => stamp !== undefined);
   const decided = decideRetention({
     state,
     version,
@@ -78,7 +81,9 @@ async function look(
     nowMs: now,
   });
   if (decided.verdict === 'destroy') {
-    await destroy(deps, sandbox, activity.sequence, decided.reason, counts, dryRun || isShadow);
+    const refusal = whyNotAutomatic('destroy', automation, sandbox);
+    if (refusal !== undefined) counts.refused += 1;
+    else await destroy(deps, sandbox, activity.sequence, decided.reason, counts, dryRun || isShadow);
   }
   if (dryRun) return;
   if (decided.verdict === 'done') return store.idle.done('retention', id);
@@ -95,10 +100,6 @@ async function destroy(
   onlyCount: boolean,
 ): Promise<void> {
   const { id, placement } = sandbox;
-  if (whyNotAutomatic('destroy', await store.automation.read(), sandbox) !== undefined) {
-    counts.refused += 1;
-    return;
-  }
   if (onlyCount || placement === undefined) {
     counts.wouldDestroy += 1;
     return;
