@@ -4,6 +4,7 @@
  * to be right again. Each name has its entry in `docs/runbook.md`.
  */
 export const ALERTS = {
+  'budget.crossed': 'A threshold of a budget is reached this month.',
   'breaker.opened': 'A provider fails starts; new ones go elsewhere until one works again.',
   'provider.unauthorized': 'A provider refuses our credentials, or they lack a permission.',
   'quota.exhausted': 'A provider takes no new guests until somebody pays.',

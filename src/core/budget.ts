@@ -36,6 +36,24 @@ export interface BudgetUse {
   readonly reservedMicroUsd: number;
 }
 
+/** A budget as it stands, as everybody is told of it. */
+export interface BudgetView extends Pick<Budget, 'name' | 'scope' | 'atLimit'> {
+  readonly limitMicroUsd: number;
+  readonly spentMicroUsd: number;
+  /** For starts under way, and for what is left of first hours. */
+  readonly reservedMicroUsd: number;
+  /** At the end of the month. Absent before the first tally of a month. */
+  readonly forecast?: Forecast;
+}
+
+export interface BudgetsView {
+  /** `2026-11` (UTC). */
+  readonly month: string;
+  /** Absent before the first tally. */
+  readonly talliedAtMs?: number;
+  readonly budgets: readonly BudgetView[];
+}
+
 /** One candidate of a route with the price of its first hour there. */
 export interface PricedCandidate {
   readonly provider: ProviderName;
@@ -81,7 +99,8 @@ export function withinBudgets(
   return { candidates: allowed, leftOut };
 }
 
-function forbids({ atLimit, scope }: Budget, isCheapest: boolean): boolean {
+/** Whether a start that does not fit is refused. */
+export function forbids({ atLimit, scope }: Budget, isCheapest: boolean): boolean {
   switch (atLimit) {
     case 'alert':
       return false;
@@ -110,8 +129,9 @@ export function crossedThresholds(
 export interface Forecast {
   /** What will have been spent if it goes on as it did this month so far. */
   readonly expectedMicroUsd: number;
-  /** If nothing but what is spent now were added, and if the rate of this moment lasted; lower one first. */
-  readonly boundsMicroUsd: readonly [lower: number, upper: number];
+  /** The lower and the higher one of that, and of what it will be if the rate of this moment lasts. */
+  readonly lowerMicroUsd: number;
+  readonly upperMicroUsd: number;
 }
 
 /** Before a day has passed the mean says nothing: then the rate of the moment is all there is. */
@@ -127,7 +147,8 @@ export function forecastMonthEnd(spentMicroUsd: number, microUsdPerHourNow: numb
   const byMean = passedMs < MEAN_COUNTS_FROM_MS ? byRate : spentMicroUsd * ((toMs - fromMs) / passedMs);
   return {
     expectedMicroUsd: Math.round(byMean),
-    boundsMicroUsd: [Math.round(Math.min(byRate, byMean)), Math.round(Math.max(byRate, byMean))],
+    lowerMicroUsd: Math.round(Math.min(byRate, byMean)),
+    upperMicroUsd: Math.round(Math.max(byRate, byMean)),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The one client interface; every transport fills it and behaves alike. */
 import type { ActivityHold } from './activity.ts';
+import type { BudgetsView } from './budget.ts';
 import type { CostOptions, CostsView } from './costs.ts';
 import type { OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
@@ -121,5 +122,7 @@ export interface LifecycleClient<Input = StartInput> {
   providers(): Promise<readonly ProviderView[]>;
   /** What sandboxes cost; default: this month so far, by provider. */
   costs(options?: CostOptions): Promise<CostsView>;
+  /** What may be spent this month, and what is. */
+  budgets(): Promise<BudgetsView>;
   close(): Promise<void>;
 }

@@ -39,6 +39,11 @@ export function nextMonthStartMs(atMs: number): number {
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1);
 }
 
+/** `2026-11`. */
+export function monthText(atMs: number): string {
+  return new Date(atMs).toISOString().slice(0, 7);
+}
+
 export interface DayPart {
   readonly day: Day;
   readonly fromMs: number;

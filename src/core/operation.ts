@@ -1,5 +1,6 @@
 import type { FailureReport } from './failure.ts';
 import type { ProviderName } from './provider-name.ts';
+import type { Reservation } from './reservation.ts';
 import type { SandboxState } from './sandbox-state.ts';
 
 export const OPERATION_KINDS = ['start', 'pause', 'resume', 'destroy', 'inspect', 'discard'] as const;
@@ -115,6 +116,8 @@ export interface Operation {
   readonly memoryKept?: boolean;
   /** For a resume: an attempt of it booted the guest from its disk, so memory cannot have been kept. */
   readonly coldBooted?: boolean;
+  /** What a start holds in budgets. */
+  readonly reserved?: Reservation;
   /** There only on what a sweep decided and no caller joined. */
   readonly pin?: Pin;
   /** Why the pin did not hold. */

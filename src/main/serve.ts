@@ -107,7 +107,8 @@ function describeServing(
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
-  const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook, idlePolicy, automaticDestruction } = config;
+  const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook, budgets, idlePolicy, automaticDestruction } =
+    config;
   return {
     deployment,
     routing,
@@ -121,6 +122,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     priceBook,
     idlePolicy,
     automaticDestruction,
+    budgets,
     ...(servicePorts && { servicePorts }),
     ...(webhook && { webhook }),
     ...(secretsKey && { secretsKey }),

@@ -1,10 +1,13 @@
 /** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
 import { hostname } from 'node:os';
+import type { Budget } from '../core/budget.ts';
+import { dayOf } from '../core/day.ts';
 import type { FallbackBound } from '../core/fallback-share.ts';
 import { DEFAULT_IDLE_POLICY, type IdlePolicy } from '../core/idle-policy.ts';
 import { isSettled } from '../core/operation.ts';
 import type { Permits } from '../core/ports.ts';
 import type { RoutingPolicy } from '../core/route.ts';
+import { slicePrices } from '../core/slice.ts';
 import type { Preset } from '../core/start-request.ts';
 import type { Logger } from '../platform/log.ts';
 import type { PriceBookText } from '../platform/price-book-file.ts';
@@ -74,6 +77,8 @@ export interface SystemOptions {
   readonly fallbackBound?: FallbackBound;
   /** What things cost; absent: what was published before, else Morph's published prices. */
   readonly priceBook?: PriceBookText;
+  /** What may be spent in a month. */
+  readonly budgets?: readonly Budget[];
   /** Where the ledger is kept for ever; absent: in Redis alone. */
   readonly ledgerDir?: string;
   /** What runs in this process besides submitting. Default: all. */
@@ -235,11 +240,15 @@ async function startWorkers(
     closers.push(publisher.close);
   }
   if (options.priceBook) await store.costs.publishPrices(options.priceBook);
+  const { budgets = [], nowMs = Date.now } = options;
   await store.deployment.publishSettings({
     routing,
     presets,
     startDeadlineMs: timing.startDeadlineMs,
     maxHoldMs: options.maxHoldMs ?? DEFAULT_MAX_HOLD_MS,
+    ...(budgets.length === 0
+      ? {}
+      : { budgets, slices: slicePrices(await store.costs.prices(), presets, dayOf(nowMs())) }),
   });
 }
 

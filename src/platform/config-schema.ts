@@ -81,6 +81,7 @@ export const environmentSchema = z.object({
   DATA_DIR: read.text.default('.data'),
   LEDGER_DIR: read.text.optional(),
   PRICE_BOOK_FILE: read.text.optional(),
+  BUDGETS_FILE: read.text.optional(),
 
   WORKER_CONCURRENCY: read.wholeNumber(1, 1_000).default(8),
   PROVIDER_CONCURRENCY: read.wholeNumber(1, 10_000).default(16),
@@ -164,6 +165,7 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   DATA_DIR: 'give a folder that only this process uses',
   LEDGER_DIR: 'give a folder that is backed up',
   PRICE_BOOK_FILE: 'see docs/costs.md for the form of the file',
+  BUDGETS_FILE: 'see docs/costs.md for the form of the file',
   WORKER_CONCURRENCY: 'use 8',
   PROVIDER_CONCURRENCY: 'use 16',
   FALLBACK_ALERT_SHARE: 'use 50%',

@@ -1,8 +1,10 @@
+import type { Budget } from '../core/budget.ts';
 import type { FallbackBound } from '../core/fallback-share.ts';
 import type { IdlePolicy } from '../core/idle-policy.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { RoutingPolicy } from '../core/route.ts';
 import type { Preset } from '../core/start-request.ts';
+import { readBudgetsFile } from './budgets-file.ts';
 import { ConfigError } from './config-error.ts';
 import { readIdlePolicy } from './config-idle.ts';
 import { createProblems, type Problems } from './config-problems.ts';
@@ -56,6 +58,7 @@ interface CommonConfig {
   /** Where the ledger is kept for ever; absent: `ledger` in the folder of the data. */
   readonly ledgerDir?: string;
   readonly priceBook: PriceBookText;
+  readonly budgets: readonly Budget[];
   readonly sweepTimeZone: string;
   readonly fallbackBound: FallbackBound;
   /** The configured half of the one switch; the other is `cmux-lifecycle destruction`. */
@@ -122,6 +125,7 @@ export function loadConfig(variables: Variables, role: ServeRole = 'all'): Confi
   const morph = readMorph(env);
   const presets = readPresets(env, local, problems);
   const priceBook = readPrices(env, local, problems);
+  const budgets = env.BUDGETS_FILE === undefined ? [] : readBudgetsFile(env.BUDGETS_FILE, problems);
   const webhook = readWebhook(env, problems);
   const idlePolicy = readIdlePolicy(env, problems);
   if (problems.all.length > 0 || routing === undefined) throw new ConfigError(problems.all);
@@ -134,6 +138,7 @@ export function loadConfig(variables: Variables, role: ServeRole = 'all'): Confi
     presets,
     priceBook,
     idlePolicy,
+    budgets,
     enabledProviders: enabled,
     warnings:
       role === 'api'

@@ -1,5 +1,6 @@
 /** `cmux-lifecycle/client`: the client whose transport is HTTP, for wherever there is `fetch`. */
 import type { ActivityHold } from '../core/activity.ts';
+import type { BudgetsView } from '../core/budget.ts';
 import type {
   ChangeOptions,
   LifecycleClient,
@@ -134,8 +135,17 @@ export function createFetchClient(options: FetchClientOptions): FetchClient {
       }),
     providers: async () =>
       (await get<{ readonly providers: readonly ProviderView[] }>('/v1/providers')).providers,
-    costs: (options = {}) => get<CostsView>('/v1/costs', costsParameters(options)),
+    ...moneyCalls(get),
     close: () => Promise.resolve(),
+  };
+}
+
+type Get = <T>(path: string, query?: ApiRequest['query']) => Promise<T>;
+
+function moneyCalls(get: Get): Pick<FetchClient, 'costs' | 'budgets'> {
+  return {
+    costs: (options = {}) => get<CostsView>('/v1/costs', costsParameters(options)),
+    budgets: () => get<BudgetsView>('/v1/budgets'),
   };
 }
 

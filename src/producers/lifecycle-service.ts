@@ -3,7 +3,9 @@
  * so that they behave alike. Each checks what it is given with the schemas of `requests.ts`; who may see what
  * is decided here.
  */
+import type { BudgetsView } from '../core/budget.ts';
 import { type CostOptions, type CostsView, planCostQuery } from '../core/costs.ts';
+import { monthText } from '../core/day.ts';
 import type { HistoryEntry } from '../core/events.ts';
 import { isLifecycleError, LifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, PauseOptions, ResumeOptions } from '../core/operation.ts';
@@ -61,6 +63,8 @@ export interface LifecycleService {
   providers(): Promise<readonly ProviderView[]>;
   /** A caller of one team is told of that team's sandboxes. */
   costs(options: CostOptions, caller: Caller): Promise<CostsView>;
+  /** A caller of one team is told of that team's budgets. */
+  budgets(caller: Caller): Promise<BudgetsView>;
   /** The operation once it settled; `undefined` when the time is over. Rejects with the signal's reason. */
   untilSettled(operation: Awaited, wait: SettledWait): Promise<Settled | undefined>;
   /** Whether this caller may know that a sandbox exists. */
@@ -158,6 +162,7 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
 
     providers: () => reported(() => providers(deps)),
     costs: (options, caller) => reported(() => costs(deps, options, caller)),
+    budgets: (caller) => reported(() => budgets(deps, caller)),
     untilSettled: (operation, { timeoutMs, signal }) =>
       reported(() => store.settlements.wait(operation, { timeoutMs, ...(signal ? { signal } : {}) })),
     maySee: (sandboxId, caller) => reported(() => maySee(sandboxId, caller)),
@@ -250,6 +255,14 @@ async function costs(
   const query = planCostQuery(options, nowMs());
   if ('problem' in query) throw invalidRequest([query.problem]);
   return store.costs.read({ ...query, ...(teamId === undefined ? {} : { teamId }) });
+}
+
+async function budgets({ store, nowMs }: ServiceDeps, { teamId }: Caller): Promise<BudgetsView> {
+  const all = (await store.deployment.view())?.settings.budgets ?? [];
+  const seen = all.filter(
+    ({ scope }) => teamId === undefined || (scope.of === 'team' && scope.teamId === teamId),
+  );
+  return store.budgets.read(seen, monthText(nowMs()));
 }
 
 async function providers({ store, submitter, nowMs }: ServiceDeps): Promise<readonly ProviderView[]> {

@@ -157,6 +157,7 @@ export function createProducer(store: Store, submitter: Submitter, name = DEFAUL
 
     providers: () => service.providers(),
     costs: (options = {}) => service.costs(options, caller),
+    budgets: () => service.budgets(caller),
     close: () => Promise.resolve(),
   };
 }

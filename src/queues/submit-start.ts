@@ -1,6 +1,7 @@
+import { affordable, type Room, roomFor } from '../core/budget-room.ts';
 import type { GuestSize } from '../core/guest.ts';
 import { LifecycleError, storeFull } from '../core/lifecycle-error.ts';
-import type { Operation } from '../core/operation.ts';
+import type { Operation, Route } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import { planRoute } from '../core/route.ts';
 import { contradictionIn, type Sources, type StartRequest } from '../core/start-request.ts';
@@ -13,6 +14,9 @@ import { answerOnce, checked, keyFor, type SubmitOptions, UNNAMED } from './answ
 import { replayedOperation } from './replayed-operation.ts';
 import type { SubmitterDeps } from './submitter-deps.ts';
 
+/** Each loss is a start of somebody else's that took the room; room that comes back in between is rare. */
+const MAX_LOST_ROOMS = 20;
+
 export async function submitStart(
   deps: SubmitterDeps,
   request: StartRequest,
@@ -24,9 +28,18 @@ export async function submitStart(
   return answerOnce(
     deps.store,
     key,
-    () => decideStart(deps, request, options, key),
+    () => startWithinBudgets(deps, request, options, key),
     (known) => replayedOperation(deps.store, known),
   );
+}
+
+/** Whoever comes too late for a budget's last room decides again, and finds it gone. */
+async function startWithinBudgets(...args: Parameters<typeof decideStart>): Promise<Operation> {
+  for (let lost = 0; lost < MAX_LOST_ROOMS; lost += 1) {
+    const operation = await decideStart(...args);
+    if (operation !== 'no_room') return operation;
+  }
+  throw new Error('the budgets kept changing while a start was submitted');
 }
 
 async function decideStart(
@@ -34,7 +47,7 @@ async function decideStart(
   request: StartRequest,
   { requestedBy = UNNAMED }: SubmitOptions,
   key: IdempotencyKey | undefined,
-): Promise<Operation> {
+): Promise<Operation | 'no_room'> {
   const contradiction = contradictionIn(request);
   if (contradiction !== undefined) {
     throw new LifecycleError({ code: 'illegal_combination', message: contradiction, retryable: false });
@@ -52,7 +65,7 @@ async function decideStart(
   }
   const sandboxId = createSortableId('sbx', now);
   const { sources, size } = resolvePreset(request, view);
-  const route = planRoute({
+  const planned = planRoute({
     request,
     sources,
     sandboxId,
@@ -60,6 +73,7 @@ async function decideStart(
     statuses: view.statuses,
     nowMs: now,
   });
+  const { route, room } = withinRoom(planned, request, view, now);
   const [first] = route.candidates;
   if (first === undefined) throw noCandidate(route.leftOut);
 
@@ -72,12 +86,31 @@ async function decideStart(
     requestedBy,
     createdAtMs: now,
     deadlineAtMs: now + view.settings.startDeadlineMs,
+    ...(room ? { room } : {}),
   };
   const recorded: StartRequest = { ...request, sources, ...(size ? { size } : {}) };
   const result = await store.submission.start(operation, recorded, first, key);
   if (result.result === 'written') return addFirstJob(deps, operation, first);
+  if (result.result === 'no_room') return 'no_room';
   if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));
   throw new Error('a new sandbox id or operation id was not new');
+}
+
+/** The route without what no budget has room for, and what its first attempt is to reserve. */
+function withinRoom(
+  planned: Route,
+  { preset, teamId }: StartRequest,
+  { spending }: DeploymentView,
+  nowMs: number,
+): { readonly route: Route; readonly room?: Room | undefined } {
+  const start = { preset, teamId };
+  const { candidates, leftOut } = affordable(planned.candidates, start, spending, nowMs);
+  const [first] = candidates;
+  const room = first && roomFor(first, planned.candidates, start, spending, nowMs);
+  if (leftOut.length === 0) return { route: planned, room };
+  const { passedOver = planned.candidates[0], ...rest } = planned;
+  const route = { ...rest, candidates, leftOut: [...planned.leftOut, ...leftOut] };
+  return { route: passedOver && passedOver !== first ? { ...route, passedOver } : route, room };
 }
 
 /** What to start from, and how large it is to be; explicit sources keep the size they have. */

@@ -3,6 +3,7 @@
  * operation. Either says in the same write what becomes of the guest, so that none is left that nobody
  * answers for.
  */
+import type { Room } from '../core/budget-room.ts';
 import type { FailureReport } from '../core/failure.ts';
 import type { BillingInstant } from '../core/ledger.ts';
 import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '../core/operation.ts';
@@ -11,11 +12,12 @@ import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandb
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
 import { billFate, billSandboxState } from './billing.ts';
 import { freeMemory, keepMemory } from './capacity-book.ts';
-import { type Claim, subjectKeyOf } from './claims.ts';
+import { type Claim, ClaimLostError, subjectKeyOf } from './claims.ts';
 import { endSandbox } from './ending.ts';
 import { emit } from './events.ts';
 import type { GuestFate } from './guest-fate.ts';
 import { GUEST_RETENTION_MS, type Keys, RETENTION_MS } from './keys.ts';
+import { releaseReservation, reserve } from './reservations.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
 import type { Transaction } from './transaction.ts';
 import { releaseVmid } from './vmid-pool.ts';
@@ -26,6 +28,8 @@ export interface NextAttempt {
   readonly failure: FailureReport;
   readonly delayMs: number;
   readonly guestFate: GuestFate;
+  /** What the next attempt takes of the budgets, in the place of what this one has. */
+  readonly room?: Room;
 }
 
 export interface Settlement {
@@ -52,18 +56,26 @@ export interface Settlement {
   readonly sealedSecrets?: Readonly<Record<string, string>>;
 }
 
-/** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number. */
+export interface NoRoom {
+  readonly noRoomIn: string;
+}
+
+/**
+ * Closes this attempt, opens the next, releases the claim. Returns the next attempt's number, or the budget that has
+ * no room for it; nothing is written then.
+ */
 export async function openNextAttempt(
   keys: Keys,
   claim: Claim,
   next: NextAttempt,
   nowMs: number,
-): Promise<number> {
+): Promise<number | NoRoom> {
   const { operation, attempt } = claim;
   const number = attempt.number + 1;
   const followedBy = `attempt ${number} on ${next.provider}`;
   const carries = next.guestFate === 'carry' || next.guestFate === 'carry_unsent';
   const transaction = claim.begin();
+  if (next.room) transaction.guardRoom(keys.budgets.use, next.room);
   const closed = {
     ...attempt,
     ...guestIdOf(claim),
@@ -97,8 +109,15 @@ export async function openNextAttempt(
     followedBy,
   });
   release(transaction, keys, claim, nowMs + next.delayMs + JOB_EXPECTED_WITHIN_MS);
-  await claim.commit(transaction);
-  return number;
+  if (next.room === undefined) {
+    await claim.commit(transaction);
+    return number;
+  }
+  reserve(transaction, keys, operation, next.room, nowMs);
+  const result = await transaction.commit();
+  if (result.ok) return number;
+  if (result.guard === claim.guards) return { noRoomIn: result.actual };
+  throw new ClaimLostError(`the claim of ${operation.id} was lost: found "${result.actual}"`);
 }
 
 /** Settles the operation and releases the claim. Returns the operation that is now first in line, if any. */
@@ -159,6 +178,8 @@ export function addSettlement(
     // Its guest was asked for, which is what the time of observation waits for.
     transaction.command('ZREM', keys.sandboxesUnobserved, operation.sandboxId);
   }
+  // Of one that succeeded the tally takes it, bit by bit, as the ledger has it.
+  if (state !== 'succeeded') releaseReservation(transaction, keys, operation);
   emitEnding(transaction, keys, claim, settlement, nowMs);
   release(transaction, keys, claim, undefined);
   return transaction

@@ -5,7 +5,7 @@
 import type { Guest, GuestIntent } from '../core/guest.ts';
 import { accountOf, type BillingInstant, stateAtCreation } from '../core/ledger.ts';
 import type { HoldReason } from '../core/operation.ts';
-import { type NextAttempt, openNextAttempt } from './attempt-endings.ts';
+import { type NextAttempt, type NoRoom, openNextAttempt } from './attempt-endings.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
 import { bill } from './billing.ts';
 import { keepMemory } from './capacity-book.ts';
@@ -43,8 +43,8 @@ export interface AttemptWrites {
   recordColdBoot(claim: Claim): Promise<void>;
   /** Keeps the attempt open and releases the claim; the attempt's job comes back after `delayMs`. */
   hold(claim: Claim, hold: Hold): Promise<void>;
-  /** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number. */
-  openNextAttempt(claim: Claim, next: NextAttempt, nowMs: number): Promise<number>;
+  /** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number, if there is room for it. */
+  openNextAttempt(claim: Claim, next: NextAttempt, nowMs: number): Promise<number | NoRoom>;
   /** Settles the operation and releases the claim. Returns the operation that is now first in line, if any. */
   settle: Pins['settle'];
   takeSendRight: Pins['takeSendRight'];

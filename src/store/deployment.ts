@@ -6,12 +6,16 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Breaker } from '../core/breaker.ts';
+import { AT_LIMIT, type Budget } from '../core/budget.ts';
+import type { Spending } from '../core/budget-room.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import type { ProviderStatus, RoutingPolicy } from '../core/route.ts';
+import { NO_SLICES, type SliceByProvider, type SlicePrices } from '../core/slice.ts';
 import { type Preset, WORKLOAD_TYPES } from '../core/start-request.ts';
 import { parseBreaker } from './breakers.ts';
+import { parseUses } from './budgets.ts';
 import type { Keys } from './keys.ts';
-import { sources } from './records.ts';
+import { type Fields, sources } from './records.ts';
 
 /** The part of the configuration that producers need. */
 export interface PublishedSettings {
@@ -20,10 +24,15 @@ export interface PublishedSettings {
   readonly startDeadlineMs: number;
   /** The longest that anybody may hold a sandbox awake without renewing. */
   readonly maxHoldMs?: number;
+  readonly budgets?: readonly Budget[];
+  /** There with budgets. */
+  readonly slices?: SlicePrices;
 }
 
 export interface DeploymentView {
   readonly settings: PublishedSettings;
+  /** What the budgets have room for; empty without any. */
+  readonly spending: Spending;
   readonly statuses: readonly ProviderStatus[];
 }
 
@@ -41,6 +50,9 @@ export interface DeploymentStore {
 export type PublishedStatus = Omit<ProviderStatus, 'breaker' | 'breakerReason' | 'breakerRetryAtMs'>;
 
 const provider = z.enum(PROVIDER_NAMES);
+const sliceByProvider = z
+  .partialRecord(provider, z.number())
+  .transform((slices) => slices as SliceByProvider);
 const settingsSchema = z.object({
   routing: z.object({
     primary: provider,
@@ -64,6 +76,23 @@ const settingsSchema = z.object({
   ),
   startDeadlineMs: z.number(),
   maxHoldMs: z.number().exactOptional(),
+  budgets: z
+    .array(
+      z.object({
+        name: z.string(),
+        scope: z.discriminatedUnion('of', [
+          z.object({ of: z.literal('deployment') }),
+          z.object({ of: z.literal('team'), teamId: z.string() }),
+          z.object({ of: z.literal('provider'), provider }),
+        ]),
+        monthlyMicroUsd: z.number(),
+        atLimit: z.enum(AT_LIMIT),
+      }),
+    )
+    .exactOptional(),
+  slices: z
+    .object({ presets: z.record(z.string(), sliceByProvider), otherwise: sliceByProvider })
+    .exactOptional(),
 });
 
 const capacitySchema = z.object({
@@ -111,14 +140,18 @@ export function createDeploymentStore(redis: Redis, keys: Keys): DeploymentStore
         .pipeline()
         .hget(keys.deployment, 'settings')
         .hgetall(keys.providers)
-        .hgetall(keys.breakers);
-      const [settings, statuses, breakers] = (await pipeline.exec()) ?? [];
-      const error = settings?.[0] ?? statuses?.[0] ?? breakers?.[0];
+        .hgetall(keys.breakers)
+        .hgetall(keys.budgets.use);
+      const [settings, statuses, breakers, use] = (await pipeline.exec()) ?? [];
+      const error = settings?.[0] ?? statuses?.[0] ?? breakers?.[0] ?? use?.[0];
       if (error) throw error;
       const stored = breakers?.[1] as Record<string, string>;
       if (typeof settings?.[1] !== 'string') return undefined;
+      const published = settingsSchema.parse(JSON.parse(settings[1]));
+      const { budgets = [], slices = NO_SLICES } = published;
       return {
-        settings: settingsSchema.parse(JSON.parse(settings[1])),
+        settings: published,
+        spending: parseSpending(budgets, slices, use?.[1] as Fields),
         statuses: Object.values(statuses?.[1] as Record<string, string>).map((text) => {
           const status = statusSchema.parse(JSON.parse(text));
           return { ...status, ...viewBreaker(parseBreaker(stored[status.failureDomain])) };
@@ -126,6 +159,11 @@ export function createDeploymentStore(redis: Redis, keys: Keys): DeploymentStore
       };
     },
   };
+}
+
+function parseSpending(budgets: readonly Budget[], slices: SlicePrices, use: Fields): Spending {
+  const { month } = use;
+  return { uses: parseUses(budgets, use, month), slices, ...(month === undefined ? {} : { month }) };
 }
 
 function viewBreaker(

@@ -55,6 +55,8 @@
  * | ledger:day:…:guests, :accounts, :pieces | one day's time by guest, whose it was, and the intervals themselves | 45 days | 60, 250, 45 |
  * | ledger:versions | day → how often its tables changed | for ever, one a day | 20 |
  * | ledger:writer | who moves the journal into files and tables now | a minute | 60 |
+ * | budgets | spent and reserved by budget, as of the last tally and with what was reserved since | for ever, a handful | 100 |
+ * | budgets:reservations | start → what it holds in which budgets | until it failed, or an hour after it succeeded | 120 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
 import type { ProviderName } from '../core/provider-name.ts';
@@ -122,6 +124,12 @@ export interface Keys {
   readonly expiryDue: string;
   readonly retentionDue: string;
   retentionWatch(sandboxId: string): string;
+  readonly budgets: BudgetKeys;
+}
+
+export interface BudgetKeys {
+  readonly use: string;
+  readonly reservations: string;
 }
 
 export interface LedgerKeys {
@@ -292,6 +300,7 @@ export function createKeys(deployment: string): Keys {
       runs: (name) => `${tag}:sweeps:runs:${name}`,
     },
     ledger: createLedgerKeys(`${tag}:ledger`),
+    budgets: { use: `${tag}:budgets`, reservations: `${tag}:budgets:reservations` },
   };
 }
 

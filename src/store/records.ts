@@ -162,6 +162,7 @@ const operationSchema = z.object({
   memoryKept: flag.exactOptional(),
   coldBooted: flag.exactOptional(),
   requestedBy: z.string().exactOptional(),
+  reserved: json(z.object({ budgets: z.array(z.string()), microUsd: z.number() })).exactOptional(),
   pinnedActivity: stored.exactOptional(),
   pinnedState: z.enum(SANDBOX_STATES).exactOptional(),
   pinBroken: z.string().exactOptional(),

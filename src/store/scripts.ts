@@ -16,7 +16,8 @@ export type ScriptName =
   | 'count-in-window'
   | 'record-alert'
   | 'beat'
-  | 'take-brake';
+  | 'take-brake'
+  | 'tally-budgets';
 
 export interface Scripts {
   /** Runs a script by its digest, and sends its text only when Redis does not have it (after a flush). */

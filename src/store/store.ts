@@ -7,6 +7,7 @@ import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
 import { type AuditLog, createAuditLog } from './audit.ts';
 import { type AutomationStore, createAutomationStore } from './automation.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
+import { type BudgetStore, createBudgets } from './budgets.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
 import { type CostsStore, createCosts } from './costs.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
@@ -54,6 +55,7 @@ export interface Store {
   readonly webhook: WebhookOutbox;
   readonly measures: Measures;
   readonly ledger: LedgerStore;
+  readonly budgets: BudgetStore;
   readonly costs: CostsStore;
   readonly idle: IdleStore;
   readonly alerts: AlertStore;
@@ -113,6 +115,7 @@ export function createStore(
     costs: createCosts(redis, keys, ledger),
     idle: createIdleStore(redis, keys, begin),
     sweeps: createSweepStore(redis, keys),
+    budgets: createBudgets(redis, keys, scripts),
     activity: createActivityStore({ redis, keys, scripts }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),
     async close() {

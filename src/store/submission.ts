@@ -3,6 +3,7 @@
  * line and its idempotency key, in one transaction. The first attempt is opened in the same write when the
  * operation is first in line; else when the one before it settles.
  */
+import type { Room } from '../core/budget-room.ts';
 import type { Guest } from '../core/guest.ts';
 import type {
   Operation,
@@ -27,7 +28,8 @@ import {
 } from './idempotency.ts';
 import { type Keys, OPERATIONS_RECENT_MS, RETENTION_MS } from './keys.ts';
 import { SCHEMA_VERSION } from './records.ts';
-import type { BeginTransaction, Transaction } from './transaction.ts';
+import { releaseReservation, reserve } from './reservations.ts';
+import type { BeginTransaction, Transaction, TransactionResult } from './transaction.ts';
 
 /** Until a job was added rescue should look soon; a healthy submitter adds it within milliseconds. */
 export const JOB_EXPECTED_WITHIN_MS = 5_000;
@@ -43,12 +45,16 @@ export interface NewOperation {
   readonly createdAtMs: number;
   readonly deadlineAtMs: number;
   readonly pin?: Pin;
+  /** What a start takes of the budgets it counts against. */
+  readonly room?: Room;
 }
 
 export type SubmissionResult =
   | { readonly result: 'written' }
   /** The idempotency key is known: its first answer counts. */
   | { readonly result: 'replayed'; readonly known: KnownKey }
+  /** This budget has no room for the start any more: decide again. */
+  | { readonly result: 'no_room'; readonly budget: string }
   /** Something changed since the decision was made: read and decide again. */
   | { readonly result: 'conflict' };
 
@@ -117,6 +123,7 @@ async function submitStart(
 ): Promise<SubmissionResult> {
   const sandboxKey = keys.sandbox(operation.sandboxId);
   const transaction = beginWithKey(begin, keys, idempotency, answered(operation.id)).guardAbsent(sandboxKey);
+  if (operation.room) transaction.guardRoom(keys.budgets.use, operation.room);
   transaction.setFields(sandboxKey, {
     id: operation.sandboxId,
     schemaVersion: SCHEMA_VERSION,
@@ -136,7 +143,12 @@ async function submitStart(
     from: '',
     to: 'requested',
   });
-  return commit(transaction, idempotency);
+  if (operation.room) reserve(transaction, keys, { id: operation.id }, operation.room, operation.createdAtMs);
+  const result = await transaction.commit();
+  // Behind the guards of the key, if there is one, and of the sandbox.
+  const roomGuard = idempotency === undefined ? 1 : 2;
+  if (!result.ok && result.guard === roomGuard) return { result: 'no_room', budget: result.actual };
+  return submissionResult(result, idempotency);
 }
 
 async function enqueue(
@@ -227,7 +239,13 @@ async function commit(
   transaction: Transaction,
   idempotency: IdempotencyKey | undefined,
 ): Promise<SubmissionResult> {
-  const result = await transaction.commit();
+  return submissionResult(await transaction.commit(), idempotency);
+}
+
+function submissionResult(
+  result: TransactionResult,
+  idempotency: IdempotencyKey | undefined,
+): SubmissionResult {
   if (result.ok) return { result: 'written' };
   if (idempotency === undefined || result.guard !== 0) return { result: 'conflict' };
   return { result: 'replayed', known: parseKnownKey(result.actual) };
@@ -318,6 +336,7 @@ function settleOperation(
     .command('ZREM', keys.operationsDue, operation.id)
     .command('PEXPIRE', key, RETENTION_MS)
     .command('PUBLISH', keys.settlements, operation.id);
+  if (state !== 'succeeded') releaseReservation(transaction, keys, operation);
   emit(transaction, keys, 'operation.settled', nowMs, {
     sandboxId: operation.sandboxId,
     operationId: operation.id,

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import type { Room } from '../core/budget-room.ts';
 import { type Keys, REPLY_RETENTION_MS } from './keys.ts';
 import type { Scripts } from './scripts.ts';
 
@@ -14,6 +15,8 @@ export interface Transaction {
   /** `expected` of `''` also accepts a missing field. */
   guardField(key: string, field: string, expected: Argument): Transaction;
   guardFirst(listKey: string, expected: string): Transaction;
+  /** Holds while every limited budget has room; else `actual` names the one that has none. */
+  guardRoom(key: string, room: Pick<Room, 'month' | 'limits'>): Transaction;
   /** Sets the fields that are given; `undefined` leaves a field alone, `null` removes it. */
   setFields(key: string, fields: Readonly<Record<string, Argument | null | undefined>>): Transaction;
   command(name: string, key: string, ...args: readonly Argument[]): Transaction;
@@ -68,6 +71,11 @@ function beginTransaction(deploymentKeys: Keys, scripts: Scripts): Transaction {
     },
     guardFirst(listKey, expected) {
       guards.push(['first', indexOf(listKey), expected]);
+      return transaction;
+    },
+    guardRoom(key, { month, limits }) {
+      const each = limits.map(({ name, limitMicroUsd, addsMicroUsd }) => [name, limitMicroUsd, addsMicroUsd]);
+      guards.push(['room', indexOf(key), month, each]);
       return transaction;
     },
     setFields(key, fields) {

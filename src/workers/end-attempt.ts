@@ -1,7 +1,7 @@
 /** How an attempt without success ends: decided by `decideNextStep`, carried out here. */
 import type { FailureReport } from '../core/failure.ts';
 import { decideNextStep, holdReasonFor, type NextStep } from '../core/next-step.ts';
-import type { Attempt, HoldReason, OperationFailure, OperationKind } from '../core/operation.ts';
+import type { Attempt, HoldReason, LeftOut, OperationFailure, OperationKind } from '../core/operation.ts';
 import type { GuestObservation } from '../providers/provider.ts';
 import { isProviderError } from '../providers/provider-error.ts';
 import type { NextAttempt, Settlement } from '../store/attempt-endings.ts';
@@ -9,8 +9,9 @@ import type { Claim } from '../store/claims.ts';
 import type { GuestFate } from '../store/guest-fate.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import type { AttemptSession } from './attempt-session.ts';
-import { remainingCandidates, tellOfFailure } from './mind-breaker.ts';
+import { tellOfFailure } from './mind-breaker.ts';
 import { stateFromObservation } from './observed-state.ts';
+import { type Remaining, remainingCandidates } from './remaining-candidates.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
 /** A look at the guest after a change failed; longer would delay the caller's answer. */
@@ -18,6 +19,9 @@ const INSPECT_TIMEOUT_MS = 5_000;
 
 /** An operation that brings its worker down every time must not do so for ever. */
 const MAX_INTERRUPTIONS = 10;
+
+/** Another start took the room that this one had seen; each time there is less of it, or less to choose from. */
+const MAX_LOST_ROOMS = 20;
 
 /** What the ending of an attempt needs beyond the claim; rescue has no session. */
 export type EndDeps = Pick<WorkerDeps, 'store' | 'queues' | 'submitter' | 'nowMs' | 'timing' | 'log'>;
@@ -29,11 +33,19 @@ export async function endFailedAttempt(
 ): Promise<AttemptResult> {
   const claim = session.current();
   const report: FailureReport = { ...failure, provider: deps.provider.name };
-  const next = await decide(deps, claim, report);
-  await tellOfFailure(deps, claim, report, next);
-  if (next.step !== 'give_up') return carryOn(deps, claim, report, next);
-  const observed = claim.operation.kind === 'start' ? undefined : await observe(deps, session);
-  return giveUp(deps, claim, report, next, observed);
+  let told = false;
+  for (let lost = 0; lost < MAX_LOST_ROOMS; lost += 1) {
+    const { next, remaining } = await decide(deps, claim, report);
+    if (!told) await tellOfFailure(deps, claim, report, next);
+    told = true;
+    if (next.step === 'give_up') {
+      const observed = claim.operation.kind === 'start' ? undefined : await observe(deps, session);
+      return giveUp(deps, claim, report, next, { observed, leftOut: remaining.leftOut });
+    }
+    const result = await carryOn(deps, claim, report, next, remaining);
+    if (result !== 'no_room') return result;
+  }
+  throw new Error(`the budgets kept changing while ${claim.operation.id} was to fall back`);
 }
 
 /** The process shuts down: the next attempt goes on where this one stops. */
@@ -53,15 +65,19 @@ export async function closeInterrupted(deps: EndDeps, claim: Claim, why: string)
   const interruptions = operation.attempts.filter(({ outcome }) => outcome === 'interrupted').length;
   if (interruptions >= MAX_INTERRUPTIONS) {
     const condemn = guest?.sentAtMs !== undefined;
-    return giveUp(deps, claim, failure, { step: 'give_up', code: 'provider_failed', condemn }, undefined);
+    return giveUp(deps, claim, failure, { step: 'give_up', code: 'provider_failed', condemn });
   }
-  return issueNext(deps, claim, {
+  const again = {
     provider: attempt.provider,
     outcome: 'interrupted',
     failure,
     delayMs: 0,
     guestFate: 'carry',
-  });
+  } as const;
+  const result = await issueNext(deps, claim, again);
+  // Where it is it has its room already.
+  if (result === 'no_room') throw new Error(`${operation.id} asked for room where it had some`);
+  return result;
 }
 
 /** Nobody took the attempt before the operation's deadline: whoever waits for it is told so. */
@@ -76,17 +92,25 @@ export async function closeOverdue(deps: EndDeps, claim: Claim): Promise<Attempt
     provider: attempt.provider,
   };
   const step = { step: 'give_up', code: 'deadline_exceeded', condemn: sent } as const;
-  return giveUp(deps, claim, failure, step, undefined);
+  return giveUp(deps, claim, failure, step);
 }
 
-async function decide(deps: EndDeps, claim: Claim, failure: FailureReport): Promise<NextStep> {
+interface Decision {
+  readonly next: NextStep;
+  readonly remaining: Remaining;
+}
+
+const STAYS: Remaining = { candidates: [], leftOut: [], roomFor: () => undefined };
+
+async function decide(deps: EndDeps, claim: Claim, failure: FailureReport): Promise<Decision> {
   const { operation, attempt, guest } = claim;
-  const remaining = operation.kind === 'start' ? await remainingCandidates(deps.store, operation) : [];
-  return decideNextStep({
+  const remaining =
+    operation.kind === 'start' ? await remainingCandidates(deps.store, claim, deps.nowMs()) : STAYS;
+  const next = decideNextStep({
     kind: operation.kind,
     failure,
     triesHere: operation.attempts.filter(({ provider }) => provider === attempt.provider).length,
-    remaining: remaining.map(({ provider }) => provider),
+    remaining: remaining.candidates.map(({ provider }) => provider),
     ...(guest?.sentAtMs === undefined ? {} : { sentAtMs: guest.sentAtMs }),
     ...holdSince(attempt, holdReasonFor(failure.kind)),
     destroyWaits: operation.kind === 'start' && (await claim.destroyWaits()),
@@ -94,6 +118,7 @@ async function decide(deps: EndDeps, claim: Claim, failure: FailureReport): Prom
     deadlineAtMs: operation.deadlineAtMs,
     limits: deps.timing,
   });
+  return { next, remaining };
 }
 
 /** A hold for another reason began anew. */
@@ -106,7 +131,8 @@ async function carryOn(
   claim: Claim,
   failure: FailureReport,
   next: Exclude<NextStep, { step: 'give_up' }>,
-): Promise<AttemptResult> {
+  remaining: Remaining,
+): Promise<AttemptResult | 'no_room'> {
   switch (next.step) {
     case 'hold': {
       const nowMs = deps.nowMs();
@@ -123,14 +149,17 @@ async function carryOn(
         delayMs: next.delayMs,
         guestFate: fateOnRetry(claim, next.sameGuest),
       });
-    case 'fall_back':
+    case 'fall_back': {
+      const room = remaining.roomFor(next.to);
       return issueNext(deps, claim, {
         provider: next.to,
         outcome: 'failed',
         failure,
         delayMs: 0,
         guestFate: next.condemn ? 'condemn' : 'gone',
+        ...(room ? { room } : {}),
       });
+    }
   }
 }
 
@@ -140,9 +169,10 @@ function fateOnRetry({ operation }: Claim, sameGuest: boolean): GuestFate {
   return operation.kind === 'start' ? 'carry_unsent' : 'carry';
 }
 
-async function issueNext(deps: EndDeps, claim: Claim, next: NextAttempt): Promise<AttemptResult> {
+async function issueNext(deps: EndDeps, claim: Claim, next: NextAttempt): Promise<AttemptResult | 'no_room'> {
   const { operation } = claim;
   const number = await deps.store.attempts.openNextAttempt(claim, next, deps.nowMs());
+  if (typeof number !== 'number') return 'no_room';
   deps.log.warn(
     {
       operationId: operation.id,
@@ -164,11 +194,14 @@ async function giveUp(
   claim: Claim,
   failure: FailureReport,
   { code, condemn }: NextStep & { readonly step: 'give_up' },
-  observed: GuestObservation | undefined,
+  {
+    observed,
+    leftOut = [],
+  }: { readonly observed?: GuestObservation | undefined; readonly leftOut?: readonly LeftOut[] } = {},
 ): Promise<AttemptResult> {
   const { operation } = claim;
   const state = code === 'superseded' ? ('superseded' as const) : ('failed' as const);
-  const operationFailure = describeFailure(claim, failure, code);
+  const operationFailure = describeFailure(claim, failure, code, leftOut);
   const settlement: Settlement = {
     operation: state === 'failed' ? { state, failure: operationFailure } : { state },
     attemptFailure: failure,
@@ -189,12 +222,16 @@ function describeFailure(
   { operation, attempt }: Claim,
   failure: FailureReport,
   code: OperationFailure['code'],
+  leftOut: readonly LeftOut[],
 ): OperationFailure {
   const earlier = operation.attempts.flatMap((each) =>
     each.failure && each.number < attempt.number ? [each.failure] : [],
   );
   const causes = [...earlier, failure];
-  const reasons = causes.map((cause) => `${cause.provider ?? attempt.provider}: ${cause.message}`).join('; ');
+  const reasons = [
+    ...causes.map((cause) => `${cause.provider ?? attempt.provider}: ${cause.message}`),
+    ...leftOut.map(({ provider, reason }) => `${provider}: ${reason}`),
+  ].join('; ');
   return {
     code,
     message: code === 'no_provider_available' ? `no provider could take it (${reasons})` : failure.message,

@@ -2,13 +2,11 @@
 import { type Breaker, causeOf } from '../core/breaker.ts';
 import { alertFor, type FailureReport } from '../core/failure.ts';
 import type { NextStep } from '../core/next-step.ts';
-import type { Attempt, Operation } from '../core/operation.ts';
-import type { ProviderName } from '../core/provider-name.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import type { Claim } from '../store/claims.ts';
-import type { Store } from '../store/store.ts';
 import type { AttemptSession } from './attempt-session.ts';
 import { type BreakerDeps, faultSubject, withoutFailing } from './breaker-subject.ts';
+import { remainingCandidates } from './remaining-candidates.ts';
 
 /**
  * A start that was queued before the breaker opened goes where it works. It ends unsent, so nothing is left
@@ -21,9 +19,8 @@ export async function mindBreaker(
   { claim, guest }: AttemptSession,
   breaker: Breaker | undefined,
 ): Promise<void> {
-  const { operation } = claim;
   if (breaker === undefined || breaker.state === 'closed' || guest !== undefined) return;
-  const [next] = await remainingCandidates(store, operation);
+  const [next] = (await remainingCandidates(store, claim, nowMs())).candidates;
   if (next === undefined || !next.works) return;
   if (await store.breakers.admit(provider.failureDomain, nowMs())) return;
   throw new ProviderError({
@@ -32,28 +29,6 @@ export async function mindBreaker(
     message: `not sent: the breaker of ${provider.failureDomain} is open (${breaker.reason})`,
     provider: provider.name,
   });
-}
-
-export interface Candidate {
-  readonly provider: ProviderName;
-  /** Its breaker is closed. */
-  readonly works: boolean;
-}
-
-/** The candidates that were not tried yet: those that work first, and in the route's order otherwise. */
-export async function remainingCandidates(
-  store: Store,
-  { route, attempts }: Operation,
-): Promise<readonly Candidate[]> {
-  const tried = new Set(attempts.map(({ provider }: Attempt) => provider));
-  const left = route.candidates.filter((provider) => !tried.has(provider));
-  if (left.length === 0) return [];
-  const statuses = (await store.deployment.view())?.statuses ?? [];
-  const candidates = left.map((provider) => {
-    const status = statuses.find((candidate) => candidate.provider === provider);
-    return { provider, works: status === undefined || status.breaker === 'closed' };
-  });
-  return candidates.toSorted((a, b) => Number(b.works) - Number(a.works));
 }
 
 export async function tellOfFailure(

@@ -17,6 +17,7 @@ import { reconcileProviders } from './sweeps/reconcile-provider.ts';
 import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
 import { retention } from './sweeps/retention.ts';
+import { tallyBudgets } from './sweeps/tally-budgets.ts';
 import { watchDeployment } from './sweeps/watch-deployment.ts';
 
 export const SWEEPS = {
@@ -47,6 +48,12 @@ export const SWEEPS = {
     run: observeSandboxes,
     description:
       'After a restored dump or a long stop: asks for every sandbox before anything automatic goes on.',
+  },
+  'tally-budgets': {
+    schedule: { everyMs: 60_000 },
+    run: tallyBudgets,
+    description:
+      'Holds what is spent this month against the budgets, and tells of the thresholds that are reached.',
   },
   'repair-webhooks': {
     schedule: { everyMs: 5_000 },

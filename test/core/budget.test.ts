@@ -89,9 +89,9 @@ describe('a budget', () => {
 describe('the forecast of a month', () => {
   test('goes by the mean once a day has passed, between the bounds of mean and rate', () => {
     const nowMs = Date.UTC(2026, 10, 16); // Half of November.
-    const { expectedMicroUsd, boundsMicroUsd } = forecastMonthEnd(100 * USD, 0.1 * USD, nowMs);
+    const { expectedMicroUsd, ...bounds } = forecastMonthEnd(100 * USD, 0.1 * USD, nowMs);
     expect(expectedMicroUsd).toBe(200 * USD);
-    expect(boundsMicroUsd).toEqual([136 * USD, 200 * USD]);
+    expect(bounds).toEqual({ lowerMicroUsd: 136 * USD, upperMicroUsd: 200 * USD });
   });
 
   test('goes by the rate of the moment on the first day', () => {

@@ -59,6 +59,8 @@ export interface TestSystemOptions {
   readonly concurrency?: SystemOptions['concurrency'];
   /** False when the test runs the sweeps itself. */
   readonly sweeps?: boolean;
+  readonly budgets?: SystemOptions['budgets'];
+  readonly priceBook?: SystemOptions['priceBook'];
 }
 
 export interface TestSystem {
@@ -109,6 +111,8 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     ...(test.onStep ? { onStep: test.onStep } : {}),
     ...(test.nowMs ? { nowMs: test.nowMs } : {}),
     ...(test.webhook ? { webhook: test.webhook } : {}),
+    ...(test.budgets ? { budgets: test.budgets } : {}),
+    ...(test.priceBook ? { priceBook: test.priceBook } : {}),
   };
   const system = await startSystem({
     ...options,

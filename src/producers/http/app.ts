@@ -11,6 +11,7 @@ import { type AccessReader, accessRoutes } from './access-routes.ts';
 import { activityRoutes } from './activity.ts';
 import { automationRoutes } from './automation.ts';
 import { MAX_BODY_BYTES } from './body.ts';
+import { budgetRoutes } from './budgets.ts';
 import { costRoutes } from './costs.ts';
 import { answerError } from './errors.ts';
 import { type EventStreamOptions, eventRoutes } from './events.ts';
@@ -48,6 +49,7 @@ export function createApi(
     ...eventRoutes({ service, events, log }, streams),
     ...providerRoutes(service),
     ...costRoutes(service),
+    ...budgetRoutes(service),
     ...webhookRoutes(webhook),
     ...sweepRoutes(sweeps),
     ...activityRoutes(service.activity),

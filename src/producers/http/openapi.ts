@@ -4,6 +4,7 @@ import { HTTP_STATUS, type LifecycleErrorCode } from '../../core/lifecycle-error
 import { startRequestSchema } from '../requests.ts';
 import type { Reply, Route } from './route.ts';
 import {
+  budgetsSchema,
   costsSchema,
   errorSchema,
   eventSchema,
@@ -26,6 +27,7 @@ const NAMED: ReadonlyMap<z.ZodType, string> = new Map<z.ZodType, string>([
   [whySchema, 'Why'],
   [providersSchema, 'Providers'],
   [costsSchema, 'Costs'],
+  [budgetsSchema, 'Budgets'],
   [eventSchema, 'Event'],
   [errorSchema, 'Error'],
   [startRequestSchema, 'StartRequest'],

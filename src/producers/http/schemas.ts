@@ -1,6 +1,7 @@
 /** The shapes of what we answer: for the OpenAPI document, and for tests that hold every answer against them. */
 import { z } from 'zod';
 import type { ActivityHold } from '../../core/activity.ts';
+import { AT_LIMIT } from '../../core/budget.ts';
 import { FAILURE_KINDS } from '../../core/failure.ts';
 import { HTTP_STATUS, type LifecycleErrorCode } from '../../core/lifecycle-error.ts';
 import { OPERATION_KINDS, OPERATION_STATES } from '../../core/operation.ts';
@@ -187,6 +188,33 @@ export const costsSchema = z.object({
   unpriced: z
     .array(z.object({ provider, node: z.string().exactOptional(), ms: z.int() }))
     .describe('Time that the price book has no price for; it is in no amount.'),
+});
+
+export const budgetsSchema = z.object({
+  month: z.string().describe('The calendar month (UTC), such as 2026-11.'),
+  talliedAtMs: unixMs.exactOptional().describe('Absent before the first tally.'),
+  budgets: z.array(
+    z.object({
+      name: z.string(),
+      scope: z.discriminatedUnion('of', [
+        z.object({ of: z.literal('deployment') }),
+        z.object({ of: z.literal('team'), teamId: z.string() }),
+        z.object({ of: z.literal('provider'), provider }),
+      ]),
+      atLimit: z.enum(AT_LIMIT),
+      limitMicroUsd: microUsd,
+      spentMicroUsd: microUsd,
+      reservedMicroUsd: microUsd.describe('For starts under way, and for what is left of first hours.'),
+      forecast: z
+        .object({
+          expectedMicroUsd: microUsd,
+          lowerMicroUsd: microUsd,
+          upperMicroUsd: microUsd,
+        })
+        .exactOptional()
+        .describe('At the end of the month. Absent before the first tally of a month.'),
+    }),
+  ),
 });
 
 export const eventSchema = z.object({

@@ -7,6 +7,8 @@
 -- ARGV[2]   guards, JSON: [["absent", key] | ["field", key, field, expected] | ["first", key, expected], ...]
 --           "field" with the expected value "" also holds when the field is missing;
 --           "first" compares the head of a list, "" meaning an empty one
+--           ["room", key, month, [[budget, limit, adds], ...]] holds when every budget has room for what is added,
+--           or nothing is; spent and reserved are fields of that hash, and spent in another month counts nothing
 -- ARGV[3]   commands, JSON: [[name, key, argument...], ...]
 --           or ["transition", [key...], [fact...]], which is carried out by `record-transition`
 --           or ["bill", [key...], [fact...]], which is carried out by `record-interval`
@@ -34,6 +36,18 @@ for index, guard in ipairs(cjson.decode(ARGV[2])) do
   elseif kind == 'field' then
     actual = redis.call('HGET', key, guard[3]) or ''
     holds = actual == guard[4]
+  elseif kind == 'room' then
+    local isOfMonth = redis.call('HGET', key, 'month') == guard[3]
+    holds = true
+    for _, budget in ipairs(guard[4]) do
+      local name, limit, adds = budget[1], budget[2], budget[3]
+      local spent = isOfMonth and tonumber(redis.call('HGET', key, name .. '|spent') or 0) or 0
+      local reserved = tonumber(redis.call('HGET', key, name .. '|reserved') or 0)
+      if holds and adds > 0 and spent + reserved + adds > limit then
+        holds = false
+        actual = name
+      end
+    end
   else
     actual = redis.call('LINDEX', key, 0) or ''
     holds = actual == guard[3]
