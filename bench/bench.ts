@@ -4,10 +4,12 @@
  */
 import { benchOverhead, type Figures } from './overhead.ts';
 import { benchStart } from './start.ts';
+import { benchSweep } from './sweep.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figures>>> = {
   overhead: benchOverhead,
   start: benchStart,
+  sweep: benchSweep,
 };
 
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
