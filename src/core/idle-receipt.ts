@@ -2,8 +2,10 @@
 import type { Activity } from './activity.ts';
 import type { WatchedSignal } from './idle-signals.ts';
 
+export const OBSERVED = ['running', 'activity', 'hold', 'work', 'heartbeat', 'counters'] as const;
+
 export interface Observed {
-  readonly what: 'running' | 'activity' | 'hold' | 'work' | WatchedSignal['source'];
+  readonly what: (typeof OBSERVED)[number];
   /** When it was received here; absent: never. */
   readonly atMs?: number;
   readonly detail: string;

@@ -63,23 +63,25 @@ export interface IdleInput {
   readonly nowMs: number;
 }
 
-export type IdleRuleName =
-  /** It is left alone, and why. */
-  | 'not_running'
-  | 'protected'
-  | 'protection_unknown'
-  | 'never_by_policy'
-  | 'memory_required'
-  /** It is at work, or was a moment ago. */
-  | 'held'
-  | 'busy'
-  /** It is quiet, and not for long enough. */
-  | 'quiet'
-  | 'signals_missing'
-  | 'unknown_never'
-  /** It is to be suspended. */
-  | 'idle'
-  | 'idle_unobserved';
+export const IDLE_RULES = [
+  // It is left alone, and why.
+  'not_running',
+  'protected',
+  'protection_unknown',
+  'never_by_policy',
+  'memory_required',
+  // It is at work, or was a moment ago.
+  'held',
+  'busy',
+  // It is quiet, and not for long enough.
+  'quiet',
+  'signals_missing',
+  'unknown_never',
+  // It is to be suspended.
+  'idle',
+  'idle_unobserved',
+] as const;
+export type IdleRuleName = (typeof IDLE_RULES)[number];
 
 /** The verdict with its receipt. */
 export interface IdleVerdict {

@@ -1,5 +1,6 @@
 /** What callers see of sandboxes and operations: the same shape from every transport. */
 import type { HistoryEntry } from './events.ts';
+import type { IdleOutlook } from './idle-outlook.ts';
 import type { Attempt, Operation, OperationFailure, OperationKind, OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
 import type { ProviderStatus } from './route.ts';
@@ -117,6 +118,8 @@ export interface WhyView {
   readonly operations: readonly OperationView[];
   /** Newest first: what was asked, every change of state, every failed attempt. The last hundred. */
   readonly history: readonly HistoryEntry[];
+  /** Its idleness as a look just now would judge it; absent while it has no guest or no worker published a policy. */
+  readonly idle?: IdleOutlook;
 }
 
 /** Ids as they were given. */

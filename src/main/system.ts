@@ -249,6 +249,7 @@ async function startWorkers(
     ...(budgets.length === 0
       ? {}
       : { budgets, slices: slicePrices(await store.costs.prices(), presets, dayOf(nowMs())) }),
+    idlePolicy: options.idlePolicy ?? DEFAULT_IDLE_POLICY,
   });
 }
 

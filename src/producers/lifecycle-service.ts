@@ -9,7 +9,7 @@ import { monthText } from '../core/day.ts';
 import type { HistoryEntry } from '../core/events.ts';
 import { isLifecycleError, LifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, PauseOptions, ResumeOptions } from '../core/operation.ts';
-import type { Sandbox } from '../core/sandbox.ts';
+import { isEnded, type Sandbox } from '../core/sandbox.ts';
 import type { StartRequest } from '../core/start-request.ts';
 import { type ProviderView, viewOperation, viewSandbox, type WhyView } from '../core/views.ts';
 import { explainState } from '../core/why.ts';
@@ -17,6 +17,7 @@ import type { SecretBox } from '../platform/secret-box.ts';
 import { findSandbox } from '../queues/find-sandbox.ts';
 import type { SubmitOptions, Submitter } from '../queues/submit-operation.ts';
 import type { Adjustment } from '../store/adjusting.ts';
+import { readIdleOutlooks } from '../store/idle-outlook.ts';
 import type { Page } from '../store/listing.ts';
 import type { Awaited, Settled } from '../store/settlements.ts';
 import type { Store } from '../store/store.ts';
@@ -142,7 +143,7 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
         return { ...Object.fromEntries(opened), heartbeatToken: heartbeatTokenOf(id, secretBox) };
       }),
 
-    why: (anyId, caller) => reported(async () => why(store, await findSandbox(store, anyId, caller.teamId))),
+    why: (anyId, caller) => reported(async () => why(deps, await findSandbox(store, anyId, caller.teamId))),
 
     operation: (operationId, caller) =>
       reported(async () => {
@@ -220,11 +221,13 @@ function createTeamCheck(store: Store): LifecycleService['maySee'] {
   };
 }
 
-async function why(store: Store, sandbox: Sandbox): Promise<WhyView> {
-  const [pending, history] = await Promise.all([
+async function why({ store, nowMs }: ServiceDeps, sandbox: Sandbox): Promise<WhyView> {
+  const [pending, history, outlooks] = await Promise.all([
     store.reading.pendingOperations(sandbox.id),
     store.listing.history(sandbox.id),
+    isEnded(sandbox.state) ? undefined : readIdleOutlooks(store, [sandbox], nowMs()),
   ]);
+  const idle = outlooks?.get(sandbox.id);
   const behind = await operationBehind(store, sandbox, history);
   const operations = [...(behind ? [behind] : []), ...pending.filter(({ id }) => id !== behind?.id)];
   return {
@@ -232,6 +235,7 @@ async function why(store: Store, sandbox: Sandbox): Promise<WhyView> {
     summary: explainState(sandbox, behind, pending[0]),
     operations: operations.map(viewOperation),
     history,
+    ...(idle ? { idle } : {}),
   };
 }
 

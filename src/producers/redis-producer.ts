@@ -71,8 +71,13 @@ export async function createRedisProducer(options: RedisProducerOptions): Promis
 }
 
 /** The producer on parts that somebody else owns and closes. */
-export function createProducer(store: Store, submitter: Submitter, name = DEFAULT_NAME): RedisProducer {
-  const service = createLifecycleService({ store, submitter, nowMs: Date.now });
+export function createProducer(
+  store: Store,
+  submitter: Submitter,
+  name = DEFAULT_NAME,
+  nowMs: () => number = Date.now,
+): RedisProducer {
+  const service = createLifecycleService({ store, submitter, nowMs });
   const caller = { name };
 
   function requestOf({ idempotencyKey, expectTeamId }: Partial<ChangeRequest>): ChangeRequest {

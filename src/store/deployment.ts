@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { Breaker } from '../core/breaker.ts';
 import { AT_LIMIT, type Budget } from '../core/budget.ts';
 import type { Spending } from '../core/budget-room.ts';
+import { IDLE_MODES, type IdlePolicy } from '../core/idle-policy.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import type { ProviderStatus, RoutingPolicy } from '../core/route.ts';
 import { NO_SLICES, type SliceByProvider, type SlicePrices } from '../core/slice.ts';
@@ -27,6 +28,8 @@ export interface PublishedSettings {
   readonly budgets?: readonly Budget[];
   /** There with budgets. */
   readonly slices?: SlicePrices;
+  /** By it `why` and the pages say when a sandbox will be suspended. */
+  readonly idlePolicy?: IdlePolicy;
 }
 
 export interface DeploymentView {
@@ -53,6 +56,22 @@ const provider = z.enum(PROVIDER_NAMES);
 const sliceByProvider = z
   .partialRecord(provider, z.number())
   .transform((slices) => slices as SliceByProvider);
+const afterMs = z.union([z.number(), z.literal('never')]);
+const idlePolicySchema = z.object({
+  mode: z.enum(IDLE_MODES),
+  afterMs: z.record(provider, afterMs),
+  rules: z.array(
+    z.object({
+      teamId: z.string().exactOptional(),
+      workloadType: z.enum(WORKLOAD_TYPES).exactOptional(),
+      provider: provider.exactOptional(),
+      afterMs,
+    }),
+  ),
+  unknownAfterMs: z.record(provider, afterMs),
+  retainPausedMs: afterMs,
+  gate: z.object({ maxRegret: z.number(), minSuspended: z.number(), skip: z.boolean() }),
+});
 const settingsSchema = z.object({
   routing: z.object({
     primary: provider,
@@ -93,6 +112,7 @@ const settingsSchema = z.object({
   slices: z
     .object({ presets: z.record(z.string(), sliceByProvider), otherwise: sliceByProvider })
     .exactOptional(),
+  idlePolicy: idlePolicySchema.exactOptional(),
 });
 
 const capacitySchema = z.object({

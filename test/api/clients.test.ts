@@ -48,7 +48,9 @@ describe.each(TRANSPORTS)('over %s', (name, connect) => {
     expect(await client.setTtl(started.id, null)).not.toHaveProperty('ttlSeconds');
     expect(await client.setProtection(started.id, true)).toMatchObject({ protected: true });
     expect(await client.get(started.guestId ?? '')).toMatchObject({ id: started.id });
-    expect((await client.why(started.id)).summary).toContain('is running');
+    const why = await client.why(started.id);
+    expect(why.summary).toContain('is running');
+    expect(why.idle).toMatchObject({ mode: 'shadow', verdict: 'exempt', rule: 'protected' });
     expect(await client.destroy(started.id)).toMatchObject({ state: 'destroyed' });
     expect(await client.destroy(started.id)).toMatchObject({ state: 'destroyed' });
   });

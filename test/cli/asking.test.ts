@@ -42,6 +42,8 @@ describe.each(WAYS)('over %s', (_way, environment) => {
     const { out } = await cli(['why', sandboxId], environment());
     expect(out).toContain(`${sandboxId} is running since`);
     expect(out).toContain('operation.requested');
+    expect(out).toMatch(/idleness \(\w+\): .*shadow mode would suspend it/);
+    expect(out).toMatch(/T[\d:.]+Z {2}running: it began to run/);
   });
 
   it('providers tells health and room', async () => {

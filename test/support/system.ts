@@ -57,6 +57,7 @@ export interface TestSystemOptions {
   /** The clock of decisions. */
   readonly nowMs?: () => number;
   readonly concurrency?: SystemOptions['concurrency'];
+  readonly idlePolicy?: SystemOptions['idlePolicy'];
   /** False when the test runs the sweeps itself. */
   readonly sweeps?: boolean;
   readonly budgets?: SystemOptions['budgets'];
@@ -110,6 +111,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     ...(test.secretsKey ? { secretsKey: test.secretsKey } : {}),
     ...(test.onStep ? { onStep: test.onStep } : {}),
     ...(test.nowMs ? { nowMs: test.nowMs } : {}),
+    ...(test.idlePolicy ? { idlePolicy: test.idlePolicy } : {}),
     ...(test.webhook ? { webhook: test.webhook } : {}),
     ...(test.budgets ? { budgets: test.budgets } : {}),
     ...(test.priceBook ? { priceBook: test.priceBook } : {}),
@@ -122,7 +124,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     simulators,
     options,
     system,
-    producer: createProducer(system.store, system.submitter),
+    producer: createProducer(system.store, system.submitter, undefined, test.nowMs),
     vms: () => simulators.pve.inventory().guests.filter((guest) => !guest.template),
     instances: () => simulators.morph.inventory().instances,
     async close() {

@@ -42,7 +42,7 @@ export async function startIdleRig(
 ): Promise<IdleRig> {
   let aheadMs = 0;
   const nowMs = () => Date.now() + aheadMs;
-  const test = await startTestSystem({ nowMs, sweeps: false, ...options });
+  const test = await startTestSystem({ nowMs, sweeps: false, idlePolicy: policy, ...options });
   const { store, queues, submitter } = test.system;
   const ids = new Set<string>();
 

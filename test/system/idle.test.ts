@@ -177,3 +177,43 @@ test('while the registry is in doubt nothing is suspended, expired or destroyed'
   expect(await idle.pass(1, { sweep: 'expire' })).toMatchObject({ refused: 1, destroyed: 0 });
   await idle.state(sandbox.id, 'running');
 });
+
+test('why tells what was observed when, who holds it awake, which rule counts and when it will be suspended', async () => {
+  const idle = await rig();
+  const { store } = idle.system;
+  const sandbox = await idle.start();
+  await idle.touch(sandbox.id);
+  await idle.pass(3);
+  const quiet = (await idle.producer.why(sandbox.id)).idle;
+  expect(quiet).toMatchObject({ verdict: 'watching', rule: 'quiet', mode: 'enforce', heldBy: [] });
+  expect(quiet?.threshold).toEqual({ afterMs: 15 * MINUTE_MS, from: 'pve-vm' });
+  expect(quiet?.observed.find(({ what }) => what === 'activity')?.detail).toBe('touch by a test');
+  expect(quiet?.summary).toContain(new Date(quiet?.suspendAtMs ?? 0).toISOString());
+  const [next] = await store.idle.upcoming(5);
+  expect(next).toEqual({ sandboxId: sandbox.id, atMs: quiet?.suspendAtMs });
+
+  const request = { owner: 'run-7', reason: 'agent turn running', forMs: HOUR_MS };
+  await store.activity.hold(sandbox.id, request, idle.nowMs(), 8 * HOUR_MS);
+  const held = (await idle.producer.why(sandbox.id)).idle;
+  expect(held).toMatchObject({ verdict: 'awake', rule: 'held', heldBy: [{ owner: 'run-7' }] });
+  expect(held?.suspendAtMs).toBe((held?.heldBy[0]?.untilMs ?? 0) + 15 * MINUTE_MS);
+  // To ask is no use of it, and leaves no look behind.
+  const before = await store.idle.records([sandbox.id]);
+  await idle.producer.why(sandbox.id);
+  expect(await store.idle.records([sandbox.id])).toEqual(before);
+  expect((await store.activity.read([sandbox.id], idle.nowMs()))[0]?.sequence).toBe(3);
+});
+
+test('why says plainly that shadow mode only counts, why enforce is held back, and what is exempt', async () => {
+  const idle = await rig({ ...ENFORCE, gate: { maxRegret: 0.05, minSuspended: 2, skip: false } });
+  const [watched, kept] = [await idle.start(), await idle.start({ protected: true })];
+  await idle.pass(3);
+  const outlook = (await idle.producer.why(watched.id)).idle;
+  expect(outlook).toMatchObject({ mode: 'shadow', heldBack: expect.stringContaining('0 of 2 suspensions') });
+  expect(outlook?.summary).toContain('shadow mode would suspend it');
+  const exempt = (await idle.producer.why(kept.id)).idle;
+  expect(exempt).toMatchObject({ verdict: 'exempt', rule: 'protected' });
+  expect(exempt).not.toHaveProperty('suspendAtMs');
+  await idle.producer.destroy(kept.id);
+  expect(await idle.producer.why(kept.id)).not.toHaveProperty('idle');
+});

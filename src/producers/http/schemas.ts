@@ -3,6 +3,9 @@ import { z } from 'zod';
 import type { ActivityHold } from '../../core/activity.ts';
 import { AT_LIMIT } from '../../core/budget.ts';
 import { FAILURE_KINDS } from '../../core/failure.ts';
+import { IDLE_MODES } from '../../core/idle-policy.ts';
+import { OBSERVED } from '../../core/idle-receipt.ts';
+import { IDLE_RULES } from '../../core/idleness.ts';
 import { HTTP_STATUS, type LifecycleErrorCode } from '../../core/lifecycle-error.ts';
 import { OPERATION_KINDS, OPERATION_STATES } from '../../core/operation.ts';
 import { PROVIDER_NAMES } from '../../core/provider-name.ts';
@@ -123,11 +126,34 @@ const historyEntrySchema = z.object({
   facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
 });
 
+const idleOutlookSchema = z.object({
+  summary: z.string().describe('One sentence for a person.'),
+  mode: z.enum(IDLE_MODES).describe('What really happens; `shadow` only counts.'),
+  heldBack: z.string().exactOptional().describe('Why nothing is suspended although `enforce` is configured.'),
+  verdict: z.enum(['exempt', 'awake', 'watching', 'suspend']),
+  rule: z.enum(IDLE_RULES),
+  reason: z.string(),
+  observed: z
+    .array(z.object({ what: z.enum(OBSERVED), atMs: unixMs.exactOptional(), detail: z.string() }))
+    .describe('Newest first; without a time it was never heard.'),
+  heldBy: z
+    .array(z.object({ owner: z.string(), reason: z.string(), sinceMs: unixMs, untilMs: unixMs }))
+    .describe('Who holds it awake, and until when at most.'),
+  threshold: z.object({ afterMs: z.union([z.int(), z.literal('never')]), from: z.string() }),
+  suspendAtMs: unixMs
+    .exactOptional()
+    .describe('When it is suspended if nothing happens; in shadow mode, when it would be.'),
+  lookedAtMs: unixMs.exactOptional().describe('When the sweep last looked.'),
+});
+
 export const whySchema = z.object({
   sandbox: sandboxSchema,
   summary: z.string().describe('One sentence for a person.'),
   operations: z.array(operationSchema),
   history: z.array(historyEntrySchema).describe('Newest first, the last hundred.'),
+  idle: idleOutlookSchema
+    .exactOptional()
+    .describe('Its idleness as a look just now would judge it; absent while it has no guest.'),
 });
 
 export const providersSchema = z.object({
