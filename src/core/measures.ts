@@ -15,6 +15,21 @@ export const DURATION_BUCKETS_SECONDS = [
   0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 300, 600,
 ] as const;
 
+/** Indexes that are repaired from their records (`store/healing.ts`); each repair is counted as `healed|<index>`. */
+export const HEALED_INDEXES = [
+  'sandboxes:current',
+  'sandboxes:ended',
+  'sandboxes:counts',
+  'idle:due',
+  'idle:upcoming',
+  'expiry:due',
+  'retention:due',
+  'operations:due',
+  'guests:of',
+  'guests:condemned',
+  'guests:unowned',
+] as const;
+
 export function measuresOf<N extends LifecycleEventName>(
   name: N,
   event: LifecycleEvents[N],

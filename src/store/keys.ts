@@ -29,6 +29,7 @@
  * | webhook:due, :tries | per sandbox: when to look, how often it failed | while it has an outbox | 200 |
  * | webhook:dead, :index | deliveries given up | the newest 1,000 | 2,000 |
  * | webhook:totals | backlog and counts of deliveries | for ever, one | 100 |
+ * | healing | where the repair of indexes is in its round | for ever, one | 60 |
  * | brake | ids that count against the bound on automatic destruction, and on guests found lost | an hour | 60 |
  * | sandboxes:unobserved | sandbox ids yet to be asked for after a restored dump | until asked for | 60 |
  * | installs:own | ids of installations that a rebuild took over | for ever, a few | 20 |
@@ -96,6 +97,8 @@ export interface Keys {
   readonly guestsRead: string;
   /** Every guest of a provider that is not gone. */
   guestsOf(provider: ProviderName): string;
+  /** Where the repair of indexes is in its round. */
+  readonly healing: string;
   /** Who was destroyed, or found lost, by the system itself within the last hour. */
   brake(name: 'destroyed' | 'lost', provider: ProviderName): string;
   /** Sandboxes to be asked for after a restored dump, by when. */
@@ -270,6 +273,7 @@ export function createKeys(deployment: string): Keys {
     guestsForeign: (provider) => `${tag}:guests:foreign:${provider}`,
     guestsRead: `${tag}:guests:read`,
     guestsOf: (provider) => `${tag}:guests:of:${provider}`,
+    healing: `${tag}:healing`,
     brake: (name, provider) => `${tag}:brake:${name}:${provider}`,
     sandboxesUnobserved: `${tag}:sandboxes:unobserved`,
     ownInstalls: `${tag}:installs:own`,

@@ -17,6 +17,9 @@ export type ScriptName =
   | 'record-alert'
   | 'beat'
   | 'take-brake'
+  | 'heal-sandbox'
+  | 'heal-operation'
+  | 'heal-guest'
   | 'tally-budgets';
 
 export interface Scripts {

@@ -12,6 +12,7 @@ import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
 import { type CostsStore, createCosts } from './costs.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
+import { createHealing, type Healing } from './healing.ts';
 import { createIdempotencyStore, type IdempotencyStore } from './idempotency.ts';
 import { createIdleStore, type IdleStore } from './idle.ts';
 import { createInventory, type Inventory } from './inventory.ts';
@@ -47,6 +48,8 @@ export interface Store {
   /** What may happen without anybody asking. */
   readonly automation: AutomationStore;
   readonly inventory: Inventory;
+  /** Repairs indexes from records. */
+  readonly healing: Healing;
   readonly restoring: Restoring;
   readonly settlements: Settlements;
   readonly events: EventLog;
@@ -101,6 +104,7 @@ export function createStore(
     deployment: createDeploymentStore(redis, keys),
     automation: createAutomationStore({ redis, keys, scripts }),
     inventory: createInventory({ redis, keys, begin }),
+    healing: createHealing({ redis, keys, scripts }),
     restoring: createRestoring(begin, keys),
     settlements,
     events,

@@ -11,6 +11,7 @@ import type { Sweep, SweepDeps } from './sweep.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
 import { expire } from './sweeps/expire.ts';
 import { flushLedger } from './sweeps/flush-ledger.ts';
+import { healIndexes } from './sweeps/heal-indexes.ts';
 import { idleSuspend } from './sweeps/idle-suspend.ts';
 import { observeSandboxes } from './sweeps/observe-sandboxes.ts';
 import { reconcileProviders } from './sweeps/reconcile-provider.ts';
@@ -54,6 +55,12 @@ export const SWEEPS = {
     run: tallyBudgets,
     description:
       'Holds what is spent this month against the budgets, and tells of the thresholds that are reached.',
+  },
+  'heal-indexes': {
+    // A piece of some two hundred records: a thousand sandboxes with a week of operations take minutes a round.
+    schedule: { everyMs: 5_000 },
+    run: healIndexes,
+    description: 'Compares every index in Redis with its records, a piece at a time, and repairs it.',
   },
   'repair-webhooks': {
     schedule: { everyMs: 5_000 },

@@ -5,7 +5,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { ALERT_NAMES } from '../../core/alert.ts';
-import { DURATION_BUCKETS_SECONDS } from '../../core/measures.ts';
+import { DURATION_BUCKETS_SECONDS, HEALED_INDEXES } from '../../core/measures.ts';
 import { isEnded, SANDBOX_STATES } from '../../core/sandbox.ts';
 import { defineCosts } from './cost-metrics.ts';
 import type { MetricsSnapshot } from './read-snapshot.ts';
@@ -107,6 +107,17 @@ function defineWork(gauge: Define, counter: Define): void {
   );
   counter('operations_total', 'Operations that settled.', ['kind', 'outcome'], ({ measures }) =>
     seriesOf(measures, 'operations', ['kind', 'outcome']),
+  );
+  counter(
+    'index_repairs_total',
+    'Entries of indexes that did not agree with their records, and were repaired.',
+    ['index'],
+    ({ measures }) => {
+      const counts = new Map(
+        seriesOf(measures, 'healed', ['index']).map(({ labels, value }) => [labels.index, value]),
+      );
+      return HEALED_INDEXES.map((index) => ({ labels: { index }, value: counts.get(index) ?? 0 }));
+    },
   );
   counter('guests_condemned_total', 'Guests that a start left behind.', ['provider'], ({ measures }) =>
     seriesOf(measures, 'condemned', ['provider']),
