@@ -19,6 +19,7 @@ export const ALERTS = {
     'The registry was restored or long alone: sandboxes are watched before anything automatic happens.',
   'sandboxes.lost': 'More sandboxes than plausible are missing at a provider; none of them was called lost.',
   'starts.fell_back': 'Most starts end up elsewhere than they were meant to.',
+  'billing.differs': 'A provider charged another amount than the ledger knows of.',
   'ledger.unwritable': 'The ledger cannot be written to its folder; it waits in Redis.',
   'idle.held_back': 'IDLE_MODE=enforce acts as shadow, because suspensions have yet to prove themselves.',
   'template.locked': 'A template has been locked for too long and is left out of the rotation.',

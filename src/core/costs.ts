@@ -1,4 +1,5 @@
 /** What callers ask about money, and what they are told: the same from every transport. */
+import type { BilledDay } from './billed.ts';
 import { DAY_MS, dayOf, monthStartMs } from './day.ts';
 import type { CostGroup, CostLine, PricedUsage } from './usage-cost.ts';
 
@@ -30,6 +31,8 @@ export interface CostsView extends PricedUsage {
   /** The day on which somebody last looked at the prices. */
   readonly pricesAsOf: string;
   readonly groupBy: readonly CostGroup[];
+  /** What providers charged for the whole days of that time, as far as they tell. None for a team. */
+  readonly billed: readonly BilledDay[];
   /** Lines beyond the limit. Lines and others add up to the total. */
   readonly others: { readonly lines: number; readonly microUsd: number };
 }

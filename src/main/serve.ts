@@ -107,8 +107,16 @@ function describeServing(
 /** What every way of starting takes from the configuration as it is. */
 export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 'redis' | 'backends'> {
   const { deployment, routing, presets, servicePorts, concurrency, timing, webhook, secretsKey } = config;
-  const { sweepTimeZone, maxHoldMs, fallbackBound, priceBook, budgets, idlePolicy, automaticDestruction } =
-    config;
+  const {
+    sweepTimeZone,
+    maxHoldMs,
+    fallbackBound,
+    billedBound,
+    priceBook,
+    budgets,
+    idlePolicy,
+    automaticDestruction,
+  } = config;
   return {
     deployment,
     routing,
@@ -118,6 +126,7 @@ export function systemOptions(config: Config, log: Logger): Omit<SystemOptions, 
     log,
     sweepTimeZone,
     fallbackBound,
+    billedBound,
     maxHoldMs,
     priceBook,
     idlePolicy,

@@ -1,5 +1,6 @@
 /** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
 import { hostname } from 'node:os';
+import type { BilledBound } from '../core/billed.ts';
 import type { Budget } from '../core/budget.ts';
 import { dayOf } from '../core/day.ts';
 import type { FallbackBound } from '../core/fallback-share.ts';
@@ -75,6 +76,8 @@ export interface SystemOptions {
   readonly sweepTimeZone?: string;
   /** At which share of starts that fell back an alert is raised. */
   readonly fallbackBound?: FallbackBound;
+  /** From which difference between a provider's bill and the ledger an alert is raised. */
+  readonly billedBound?: BilledBound;
   /** What things cost; absent: what was published before, else Morph's published prices. */
   readonly priceBook?: PriceBookText;
   /** What may be spent in a month. */
@@ -146,13 +149,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       closers.push(webhook.close);
     }
     if (roles.includes('sweeps') && installed) {
-      const { fallbackBound, ledgerDir } = options;
+      const { fallbackBound, billedBound, ledgerDir } = options;
       const { idlePolicy = DEFAULT_IDLE_POLICY } = options;
       const sweepDeps = {
         ...endDeps(options, recovery, parts),
         deployment,
         providers: installed.providers,
         ...(fallbackBound ? { fallbackBound } : {}),
+        ...(billedBound ? { billedBound } : {}),
         ...(ledgerDir === undefined ? {} : { ledgerDir }),
         idlePolicy,
       };

@@ -1,3 +1,4 @@
+import type { BilledBound } from '../core/billed.ts';
 import type { Budget } from '../core/budget.ts';
 import type { FallbackBound } from '../core/fallback-share.ts';
 import type { IdlePolicy } from '../core/idle-policy.ts';
@@ -63,6 +64,7 @@ interface CommonConfig {
   readonly fallbackBound: FallbackBound;
   /** The configured half of the one switch; the other is `cmux-lifecycle destruction`. */
   readonly automaticDestruction: 'on' | 'off';
+  readonly billedBound: BilledBound;
   /** The longest that anybody may hold a sandbox awake without renewing. */
   readonly maxHoldMs: number;
   readonly concurrency: {
@@ -253,6 +255,10 @@ function commonConfig(env: Environment) {
       windowMs: env.FALLBACK_ALERT_WINDOW_MINUTES * 60_000,
     },
     automaticDestruction: env.AUTOMATIC_DESTRUCTION,
+    billedBound: {
+      share: env.BILLING_ALERT_SHARE / 100,
+      microUsd: env.BILLING_ALERT_USD * 1_000_000,
+    },
     maxHoldMs: env.MAX_HOLD_SECONDS * 1_000,
     concurrency: { perWorker: env.WORKER_CONCURRENCY, perProvider: env.PROVIDER_CONCURRENCY },
     timing: {

@@ -63,6 +63,14 @@ export interface BilledFacts {
   readonly size?: BilledSize;
 }
 
+/** What was charged for a time. */
+export interface BilledPart {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Rounded by the provider; parts may be wrong by half a cent for each kind of resource. */
+  readonly cents: number;
+}
+
 export interface CreatedGuest {
   readonly ref: GuestRef;
   readonly billed?: BilledFacts;
@@ -185,6 +193,12 @@ export interface Provider {
 
   /** Only where capacity is ours to watch. */
   capacity?(call: ProviderCall): Promise<CapacityReport>;
+
+  /**
+   * What the provider charged in the last `days` days, in parts without overlap, the oldest first; for comparison
+   * alone. Only where it tells. The whole account: also what other deployments, or people, had in it.
+   */
+  billed?(days: number, call: ProviderCall): Promise<readonly BilledPart[]>;
 
   /** One cheap request that needs credentials. Never throws but on abort. */
   probe(call: ProviderCall): Promise<ProviderHealth>;

@@ -10,6 +10,7 @@ import {
   priceBookSchema,
   toPriceBook,
 } from '../platform/price-book-file.ts';
+import type { BilledDays } from './billed-days.ts';
 import type { Keys } from './keys.ts';
 import type { LedgerStore } from './ledger.ts';
 
@@ -22,7 +23,14 @@ export interface CostsStore {
   ratesPerHour(nowMs: number): Promise<CostRates>;
 }
 
-export function createCosts(redis: Redis, keys: Keys, ledger: LedgerStore): CostsStore {
+export interface CostsDeps {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly ledger: LedgerStore;
+  readonly billedDays: BilledDays;
+}
+
+export function createCosts({ redis, keys, ledger, billedDays }: CostsDeps): CostsStore {
   let known = { text: '', book: toPriceBook(PUBLISHED_PRICES) };
 
   async function prices(): Promise<PriceBook> {
@@ -44,7 +52,12 @@ export function createCosts(redis: Redis, keys: Keys, ledger: LedgerStore): Cost
     },
     async read({ fromMs, toMs, nowMs, groupBy, limit, teamId }) {
       const bySandbox = groupBy.includes('sandbox');
-      const [book, all] = await Promise.all([prices(), ledger.usage({ fromMs, toMs, nowMs, bySandbox })]);
+      const [book, all, billed] = await Promise.all([
+        prices(),
+        ledger.usage({ fromMs, toMs, nowMs, bySandbox }),
+        // A bill is of the whole account: no team's business.
+        teamId === undefined ? billedDays.within({ fromMs, toMs }) : [],
+      ]);
       const rows = teamId === undefined ? all : all.filter((row) => row.teamId === teamId);
       const withNodes = teamId === undefined;
       const priced = priceUsage(book, rows, { groupBy, fromMs, toMs, withNodes });
@@ -56,6 +69,7 @@ export function createCosts(redis: Redis, keys: Keys, ledger: LedgerStore): Cost
         groupBy,
         ...priced,
         ...limitLines(priced.lines, limit),
+        billed,
       };
     },
   };

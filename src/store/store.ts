@@ -6,6 +6,7 @@ import { type AlertStore, createAlertStore, type OnAlert } from './alerts.ts';
 import { type AttemptWrites, createAttemptWrites } from './attempt-writes.ts';
 import { type AuditLog, createAuditLog } from './audit.ts';
 import { type AutomationStore, createAutomationStore } from './automation.ts';
+import { type BilledDays, createBilledDays } from './billed-days.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { type BudgetStore, createBudgets } from './budgets.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
@@ -60,6 +61,7 @@ export interface Store {
   readonly ledger: LedgerStore;
   readonly budgets: BudgetStore;
   readonly costs: CostsStore;
+  readonly billedDays: BilledDays;
   readonly idle: IdleStore;
   readonly alerts: AlertStore;
   readonly breakers: Breakers;
@@ -89,6 +91,7 @@ export function createStore(
   const events = createEventLog(redis, keys);
   const alerts = createAlertStore({ redis, keys, scripts, onAlert });
   const ledger = createLedger({ redis, keys, scripts });
+  const billedDays = createBilledDays(redis, keys);
   return {
     redis,
     keys,
@@ -116,7 +119,8 @@ export function createStore(
     memory: createMemoryWatch(redis),
     breakers: createBreakers({ redis, keys, begin, alerts }),
     ledger,
-    costs: createCosts(redis, keys, ledger),
+    costs: createCosts({ redis, keys, ledger, billedDays }),
+    billedDays,
     idle: createIdleStore(redis, keys, begin),
     sweeps: createSweepStore(redis, keys),
     budgets: createBudgets(redis, keys, scripts),

@@ -8,6 +8,7 @@ import { type Job, Worker } from 'bullmq';
 import { didSomething, type SweepCounts, type SweepSchedule } from '../core/sweep.ts';
 import { createSweepQueue, KEPT_SWEEP_RUNS, type SweepJob, sweepJobSchema } from '../queues/sweep-queues.ts';
 import type { Sweep, SweepDeps } from './sweep.ts';
+import { compareBilling } from './sweeps/compare-billing.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
 import { expire } from './sweeps/expire.ts';
 import { flushLedger } from './sweeps/flush-ledger.ts';
@@ -72,6 +73,13 @@ export const SWEEPS = {
     run: flushLedger,
     description: 'Writes what guests cost into files and into the tables of their days.',
     mayPause: false,
+  },
+  'compare-billing': {
+    // The bill lags behind; by then the day before is over everywhere.
+    schedule: { cron: '41 12 * * *' },
+    jitterMs: 60_000,
+    run: compareBilling,
+    description: 'Holds what providers charged against the ledger, day by day.',
   },
   'idle-suspend': {
     schedule: { everyMs: 15_000 },

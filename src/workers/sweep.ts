@@ -1,4 +1,5 @@
 /** The one form of a sweep: read a bounded batch → plan → submit operations → return counts. */
+import type { BilledBound } from '../core/billed.ts';
 import type { FallbackBound } from '../core/fallback-share.ts';
 import type { IdlePolicy } from '../core/idle-policy.ts';
 import type { SweepCounts } from '../core/sweep.ts';
@@ -12,6 +13,7 @@ export interface SweepDeps extends EndDeps {
   /** Those that this process is configured for. Sweeps only read from them. */
   readonly providers: readonly Provider[];
   readonly fallbackBound?: FallbackBound;
+  readonly billedBound?: BilledBound;
   /** Where the ledger is kept for ever; absent: in Redis alone. */
   readonly ledgerDir?: string;
   readonly idlePolicy: IdlePolicy;

@@ -236,5 +236,8 @@ describe.skipIf(!hasContracts)('simulated Morph against its schema', () => {
     await check('get', '/snapshot', '/snapshot');
     await check('get', '/snapshot/{snapshot_id}', `/snapshot/${SNAPSHOT.id}`);
     await check('get', '/user/service/quota', '/user/service/quota');
+    await check('get', '/user/service/usage', '/user/service/usage');
+    await check('get', '/user/service/usage', '/user/service/usage?interval=5d');
+    await check('get', '/user/service/usage', '/user/service/usage?interval=week', { status: 422 });
   });
 });

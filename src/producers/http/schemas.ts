@@ -214,6 +214,20 @@ export const costsSchema = z.object({
   unpriced: z
     .array(z.object({ provider, node: z.string().exactOptional(), ms: z.int() }))
     .describe('Time that the price book has no price for; it is in no amount.'),
+  billed: z
+    .array(
+      z.object({
+        provider,
+        day: z.string(),
+        fromMs: unixMs,
+        toMs: unixMs,
+        billedMicroUsd: microUsd,
+        ledgerMicroUsd: microUsd,
+        differenceMicroUsd: microUsd.describe('Above 0: the provider charged more than the ledger knows of.'),
+        asOfMs: unixMs.describe('When the provider was asked.'),
+      }),
+    )
+    .describe('What providers charged for whole days, next to the ledger. None for a token of one team.'),
 });
 
 export const budgetsSchema = z.object({

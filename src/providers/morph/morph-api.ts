@@ -25,6 +25,20 @@ export type MorphInstance = z.infer<typeof instanceSchema>;
 
 const instanceListSchema = z.object({ data: z.array(instanceSchema) });
 
+/** Times are in seconds, amounts in whole cents (facts A3). */
+const usageSchema = z.object({
+  services: z.array(
+    z.object({
+      resource_types: z.array(
+        z.object({
+          buckets: z.array(z.object({ period_start: z.number(), period_end: z.number(), cents: z.number() })),
+        }),
+      ),
+    }),
+  ),
+});
+export type MorphUsage = z.infer<typeof usageSchema>;
+
 export interface MorphHttpOptions {
   readonly apiKey: string;
   /** Default `https://cloud.morph.so/api`. */
@@ -49,6 +63,8 @@ export interface MorphApi {
   list(metadata: Readonly<Record<string, string>>, call: ProviderCall): Promise<readonly MorphInstance[]>;
   change(change: MorphChange, call: ProviderCall): Promise<MorphInstance | undefined>;
   check(call: ProviderCall): Promise<void>;
+  /** Of all services, for the time before now, such as `5d`. */
+  usage(interval: string, call: ProviderCall): Promise<MorphUsage>;
 }
 
 export interface MorphChange {
@@ -120,6 +136,7 @@ export function createMorphApi(http: HttpClient, options: { readonly requestTime
         ),
       );
     },
+    usage: (interval, call) => read('/user/service/usage', usageSchema, call, { interval }),
     async check(call) {
       await read('/instance/list', z.unknown(), call, { page: 1, limit: 1 });
     },

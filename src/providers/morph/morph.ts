@@ -11,6 +11,7 @@ import { rememberingSteps } from '../acted.ts';
 import type { HttpClient } from '../http-client.ts';
 import type {
   BilledFacts,
+  BilledPart,
   CreatedGuest,
   GuestCondition,
   GuestObservation,
@@ -79,6 +80,7 @@ export function createMorphProvider(deps: MorphDeps, options: MorphOptions): Pro
     destroy: (ref, call) => rememberingSteps(call, (watched) => destroyInstance(ref, context, watched)),
     inspect: (ref, call) => inspect(ref, context, call),
     list: (call) => list(context, call),
+    billed: (days, call) => readBilled(days, context, call),
     probe: (call) => probe(context, call),
   };
 }
@@ -196,6 +198,23 @@ function billedFacts({ created, spec }: MorphInstance): BilledFacts {
         }
       : {}),
   };
+}
+
+/** One part per bucket; all services and kinds of resource share their buckets. */
+async function readBilled(
+  days: number,
+  context: MorphContext,
+  call: ProviderCall,
+): Promise<readonly BilledPart[]> {
+  const { services } = await context.api.usage(`${days}d`, call);
+  const parts = new Map<number, { fromMs: number; toMs: number; cents: number }>();
+  for (const bucket of services.flatMap((service) => service.resource_types.flatMap((of) => of.buckets))) {
+    const fromMs = Math.round(bucket.period_start * 1_000);
+    const part = parts.get(fromMs) ?? { fromMs, toMs: Math.round(bucket.period_end * 1_000), cents: 0 };
+    part.cents += bucket.cents;
+    parts.set(fromMs, part);
+  }
+  return [...parts.values()].sort((a, b) => a.fromMs - b.fromMs);
 }
 
 function refOf(guestId: string, instance: MorphInstance): GuestRef {

@@ -4,6 +4,7 @@ import { MorphFailure, notFound, wrongState } from './morph-failure.ts';
 import type { MorphInstances } from './morph-instances.ts';
 import type { SimulatedSnapshot } from './morph-options.ts';
 import type { MorphInstance } from './morph-store.ts';
+import { type UsageMeter, usageView } from './morph-usage.ts';
 import { instanceView, quotaView, snapshotView } from './morph-views.ts';
 
 /** `/instance/{id}/pause` and so on; `{x}` matches one segment. */
@@ -18,6 +19,7 @@ export interface MorphRoutesDeps {
   readonly snapshots: readonly SimulatedSnapshot[];
   readonly serviceUrl: (id: string, port: number) => string;
   readonly startedAtMs: number;
+  readonly usage: () => UsageMeter;
 }
 
 export function createMorphRoutes(deps: MorphRoutesDeps): readonly MorphRoute[] {
@@ -70,6 +72,11 @@ export function createMorphRoutes(deps: MorphRoutesDeps): readonly MorphRoute[] 
       handle: (_, [id = '']) => ok(snapshotView(findSnapshot(deps, id), deps.startedAtMs)),
     },
     { method: 'GET', path: '/user/service/quota', handle: () => ok(quotaView(instances.all())) },
+    {
+      method: 'GET',
+      path: '/user/service/usage',
+      handle: ({ query }) => ok(usageView(deps.usage(), query)),
+    },
   ];
 }
 

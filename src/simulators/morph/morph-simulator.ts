@@ -12,6 +12,7 @@ import { createMorphInstances, type MorphInstances } from './morph-instances.ts'
 import { DEFAULT_MORPH_LATENCY, type MorphLatency, type MorphOptions } from './morph-options.ts';
 import { createMorphRoutes, type MorphRoute } from './morph-routes.ts';
 import type { MorphInstance } from './morph-store.ts';
+import type { MeteredSize } from './morph-usage.ts';
 
 export interface MorphSimulator {
   /** Ends in `/api`, like Morph's own. */
@@ -31,6 +32,8 @@ export interface MorphOperator {
   readonly setCreditsExhausted: (exhausted: boolean) => void;
   /** Deleted in Morph's own web pages. */
   readonly remove: (id: string) => void;
+  /** The account is charged this much of what its usage explains. Default 100. */
+  readonly setBilledPercent: (percent: number) => void;
 }
 
 /** Ground truth, whatever the API says. */
@@ -84,20 +87,27 @@ export async function startMorphSimulator(
   };
   const hasCredits = () => !creditsExhausted;
   const meter = createMeter(deps.nowMs);
-  const onChange = () => {
+  const sizes = new Map<string, MeteredSize>();
+  let billedPercent = 100;
+  const readMeter = () => {
+    for (const instance of instances.all()) sizes.set(meteredName(instance), instance);
     meter.read(meteredInstances(instances));
+  };
+  const onChange = () => {
+    readMeter();
     deps.onChange();
   };
   const instances: MorphInstances = createMorphInstances(
     { ...deps, onChange, latency, newId, hasCredits },
     saved.instances,
   );
-  meter.read(meteredInstances(instances));
+  readMeter();
   const routes = createMorphRoutes({
     instances,
     snapshots: options.snapshots,
     serviceUrl: (id, port) => `${deps.gatewayUrl}/${id}/${port}`,
     startedAtMs: deps.nowMs(),
+    usage: () => ({ spans: meter.spans(), sizes, nowMs: deps.nowMs(), billedPercent }),
   });
   const calls = new Map<string, number>();
   const http = await startHttpHost({
@@ -126,6 +136,9 @@ export async function startMorphSimulator(
         creditsExhausted = exhausted;
       },
       remove: instances.remove,
+      setBilledPercent: (percent) => {
+        billedPercent = percent;
+      },
     },
     metered: meter.spans,
     inventory: () => ({
@@ -144,12 +157,15 @@ export async function startMorphSimulator(
 
 /** Billed as running from the request on until the memory is written; what no marker of ours names, by its own id. */
 function meteredInstances(instances: MorphInstances): ReadonlyMap<string, MeteredState> {
-  const guest = markerMetadataKey('guest');
   return new Map(
     instances
       .all()
-      .map(({ id, metadata, status }) => [metadata[guest] ?? id, status === 'paused' ? 'paused' : 'running']),
+      .map((instance) => [meteredName(instance), instance.status === 'paused' ? 'paused' : 'running']),
   );
+}
+
+function meteredName({ id, metadata }: MorphInstance): string {
+  return metadata[markerMetadataKey('guest')] ?? id;
 }
 
 /** The same ids in the same order for the same seed. */
