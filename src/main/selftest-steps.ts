@@ -145,7 +145,8 @@ async function cleanUp(provider: Provider, intent: GuestIntent, assume: Assume):
         if (sighting.kind === 'absent') return;
         if (sighting.kind === 'foreign')
           throw new Error(`somebody else's guest is there: ${sighting.detail}`);
-        if (sighting.kind === 'ours') await provider.destroy(sighting.ref, call);
+        if (sighting.kind === 'ours' || sighting.kind === 'remains')
+          await provider.destroy(sighting.ref, call);
       } catch (error) {
         if (!isProviderError(error) || error.report.kind === 'stuck') throw error;
         last = error;

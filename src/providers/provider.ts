@@ -81,12 +81,17 @@ export interface CreatedGuest {
 /**
  * What was found where the intent said the guest would be.
  * `ours`: a valid marker with this guest id. `pending`: something is being created there and does not say
- * whose it is yet. `foreign`: proved to be somebody else's. `absent`: nothing there and nothing under way
- * *now*; conclusive only once `visibilityBoundMs` has passed since the request can last have been sent.
+ * whose it is yet. `remains`: a removal that was cut short has left something nameless there. `foreign`: proved
+ * to be somebody else's. `absent`: nothing there and nothing under way *now*; conclusive only once
+ * `visibilityBoundMs` has passed since the request can last have been sent.
+ *
+ * Where a `ref` comes with `pending` or `remains`, `destroy` tells what passes by itself from what only a person
+ * can free; it removes neither.
  */
 export type Sighting =
   | { readonly kind: 'ours'; readonly ref: GuestRef; readonly billed?: BilledFacts }
-  | { readonly kind: 'pending'; readonly task?: string }
+  | { readonly kind: 'pending'; readonly task?: string; readonly ref?: GuestRef }
+  | { readonly kind: 'remains'; readonly ref: GuestRef; readonly detail: string }
   | { readonly kind: 'foreign'; readonly detail: string }
   | { readonly kind: 'absent' };
 

@@ -214,8 +214,20 @@ async function giveUp(
     { operationId: operation.id, sandboxId: operation.sandboxId, code, kind: failure.kind },
     `${operation.kind} gave up: ${operationFailure.message}`,
   );
+  if (settlement.guestFate === 'stuck') await tellOfStuck(deps, claim, failure);
   if (next !== undefined) await deps.submitter.advance(next);
   return { result: 'failed', reason: `${failure.message} → gave up: ${code}` };
+}
+
+/** No sandbox shows it any more. Reconciliation clears it once the guest is gone; until then each try raises it again. */
+async function tellOfStuck(
+  { store, nowMs }: EndDeps,
+  { guest }: Claim,
+  { message, remediation }: FailureReport,
+): Promise<void> {
+  if (guest === undefined) return;
+  const told = { message, ...(remediation === undefined ? {} : { remediation }) };
+  await store.alerts.raise({ name: 'guests.stuck', subject: guest.id, ...told }, nowMs());
 }
 
 function describeFailure(

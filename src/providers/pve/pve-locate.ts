@@ -134,17 +134,33 @@ async function judgeUnsigned(
   call: ProviderCall,
 ): Promise<ProviderError> {
   const clone = await findClone(place, undefined, context, call);
-  if (clone.kind === 'none') return stuckClone(place, config.lock ?? 'clone', context);
-  return guestFailure('still_creating', place, 'is still being cloned', context);
+  if (clone.kind !== 'none') return guestFailure('still_creating', place, 'is still being cloned', context);
+  if (!(await isStill('unsigned', place, context, call))) return changed(place, context);
+  return stuckClone(place, config.lock ?? 'clone', context);
 }
 
 /** The last step of a destroy may still be under way; without a task only a person can finish it. */
 async function judgeRemains(place: Place, context: PveContext, call: ProviderCall): Promise<ProviderError> {
   const type = `${context.kind.taskPrefix}destroy`;
   const tasks = await context.tasks.active(place.node, type, String(place.vmid), call);
-  return tasks.length === 0
-    ? stuck(place, 'destroyed', context)
-    : guestFailure('contention', place, 'is still being destroyed', context);
+  if (tasks.length > 0) return guestFailure('contention', place, 'is still being destroyed', context);
+  if (!(await isStill('remains', place, context, call))) return changed(place, context);
+  return stuck(place, 'destroyed', context);
+}
+
+/** The task list is read after the configuration: a task that ended in between is in neither. */
+async function isStill(
+  kind: Identity['kind'],
+  place: Place,
+  context: PveContext,
+  call: ProviderCall,
+): Promise<boolean> {
+  const located = await locate(place, context, call);
+  return located.kind === 'found' && located.identity.kind === kind;
+}
+
+function changed(place: Place, context: PveContext): ProviderError {
+  return guestFailure('contention', place, 'changed while it was looked at', context);
 }
 
 /** As `findOwn`, for operations that need the guest to be there. */

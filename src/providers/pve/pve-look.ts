@@ -13,14 +13,17 @@ export async function look(intent: GuestIntent, context: PveContext, call: Provi
   if (located.kind === 'hidden') return { kind: 'pending' };
   if (located.kind === 'found') {
     const { identity } = located;
-    if (identity.kind === 'ours') return { kind: 'ours', ref: refOf(located.place, context) };
-    if (identity.kind === 'foreign' || identity.kind === 'remains') {
-      return { kind: 'foreign', detail: identity.detail };
-    }
+    const ref = refOf(located.place, context);
+    if (identity.kind === 'ours') return { kind: 'ours', ref };
+    if (identity.kind === 'remains') return { kind: 'remains', ref, detail: identity.detail };
+    if (identity.kind === 'foreign') return { kind: 'foreign', detail: identity.detail };
   }
   const clone = await findClone(place, intent.source, context, call);
-  if (clone.kind === 'running') return { kind: 'pending', task: clone.task };
-  return located.kind === 'absent' && clone.kind === 'none' ? { kind: 'absent' } : { kind: 'pending' };
+  const found = located.kind === 'found' ? { ref: refOf(located.place, context) } : {};
+  if (clone.kind === 'running') return { kind: 'pending', task: clone.task, ...found };
+  return located.kind === 'absent' && clone.kind === 'none'
+    ? { kind: 'absent' }
+    : { kind: 'pending', ...found };
 }
 
 export function intendedPlace(intent: GuestIntent, context: PveContext): Place {

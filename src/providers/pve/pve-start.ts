@@ -81,7 +81,8 @@ async function judgeCollision(
 ): Promise<Judged> {
   const sighting = await look(intent, context, call);
   if (sighting.kind === 'ours') return { created: { ref: sighting.ref } };
-  if (sighting.kind !== 'foreign') return { failure: withEffect(error, 'unknown') };
+  if (sighting.kind !== 'foreign' && sighting.kind !== 'remains')
+    return { failure: withEffect(error, 'unknown') };
   await context.vmids.reject(intent.guestId, Number(intent.vmid));
   const failure = new ProviderError({
     kind: 'foreign_guest',

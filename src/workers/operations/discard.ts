@@ -1,7 +1,9 @@
 /**
  * Removes one condemned guest, whatever its sandbox does meanwhile. A guest that was never seen is looked for
- * by its intent until its absence is conclusive; it is destroyed only on sight of its own marker.
+ * by its intent until its absence is conclusive; it is destroyed only on sight of its own marker. What a removal
+ * or a clone that died has left at its place carries none: that is stuck, with the command that ends it.
  */
+import type { GuestRef } from '../../core/guest.ts';
 import { ProviderError } from '../../providers/provider-error.ts';
 import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
@@ -13,14 +15,20 @@ export async function discardGuest(session: AttemptSession, deps: WorkerDeps): P
   const gone: Settlement = { operation: { state: 'succeeded' }, guestFate: 'gone' };
   if (guest.state === 'gone') return gone;
 
+  // Whatever does not show its marker is left alone, and what only a person can free is told of as `stuck`.
+  const remove = async (ref: GuestRef) => {
+    await deps.provider.destroy(ref, session.call);
+    return gone;
+  };
   const sighting = await deps.provider.look(guest.intent, session.call);
   switch (sighting.kind) {
     case 'ours':
-      await deps.provider.destroy(sighting.ref, session.call);
-      return gone;
+    case 'remains':
+      return remove(sighting.ref);
     case 'foreign':
       return gone;
     case 'pending':
+      if (sighting.ref) return remove(sighting.ref);
       throw new ProviderError({
         kind: 'still_creating',
         effect: 'unknown',

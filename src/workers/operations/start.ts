@@ -126,6 +126,7 @@ async function lookForGuest(session: AttemptSession, deps: WorkerDeps, guest: Gu
         effect: 'unknown',
         message: `${provider.name} is still creating ${guest.id}`,
       });
+    case 'remains':
     case 'foreign':
       throw new ProviderError({
         kind: 'foreign_guest',
