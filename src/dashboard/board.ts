@@ -13,6 +13,8 @@ import { holdsRole } from '../core/principal.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { AttemptQueue } from '../queues/queues.ts';
 import type { WebhookQueue } from '../queues/webhook-queue.ts';
+import { describeCost } from './cost-line.ts';
+import type { CostsReader } from './costs/read-costs.ts';
 import { createFailureSummary } from './failure-summary.ts';
 import type { PageEnv } from './pages.tsx';
 
@@ -22,6 +24,8 @@ export interface BoardOptions {
   /** Shown in the board's header, so that nobody takes a simulator for the real thing. */
   readonly simulated: boolean;
   readonly webhookQueue?: WebhookQueue['queue'];
+  /** What it gives is some seconds old at most, so that polling the board asks Redis for no money. */
+  readonly costs: CostsReader;
 }
 
 /** A failed attempt retried by hand is harmless: its operation has gone on, and the job finds that out. */
@@ -35,7 +39,7 @@ const WEBHOOK_LABELS = {
 
 export function createBoard(
   queues: ReadonlyMap<ProviderName, AttemptQueue>,
-  { basePath, deployment, simulated, webhookQueue }: BoardOptions,
+  { basePath, deployment, simulated, webhookQueue, costs }: BoardOptions,
 ): Hono<PageEnv> {
   const serverAdapter = new HonoAdapter(serveStatic);
   serverAdapter.setBasePath(basePath);
@@ -52,14 +56,17 @@ export function createBoard(
     ],
     serverAdapter,
     options: {
-      handlerHooks: createHooks(queues),
+      handlerHooks: createHooks(queues, costs),
       uiConfig: {
         boardTitle: 'cmux-lifecycle',
         environment: {
           label: simulated ? `${deployment}: simulated` : deployment,
           color: simulated ? '#b45309' : '#1d4ed8',
         },
-        miscLinks: [{ text: 'Fleet', url: '/' }],
+        miscLinks: [
+          { text: 'Fleet', url: '/' },
+          { text: 'Costs', url: '/costs' },
+        ],
         hideRedisDetails: true,
         hideDocsLink: true,
         showWorkers: false,
@@ -79,10 +86,11 @@ export function createBoard(
   return board;
 }
 
-function createHooks(queues: ReadonlyMap<ProviderName, AttemptQueue>): BoardHooks {
+function createHooks(queues: ReadonlyMap<ProviderName, AttemptQueue>, costs: CostsReader): BoardHooks {
   const summaries = new Map(
     [...queues.values()].map((queue) => [queue.name, createFailureSummary(queue, Date.now)]),
   );
+  const providers = new Map([...queues].map(([provider, queue]) => [queue.name, provider]));
   const mayAct = () => holdsRole(getContext<PageEnv>().var.principal, 'operator');
   return {
     before({ method }) {
@@ -93,12 +101,15 @@ function createHooks(queues: ReadonlyMap<ProviderName, AttemptQueue>): BoardHook
       const { body } = result;
       if (method !== 'get' || route !== '/api/queues' || !isQueueList(body)) return result;
       const readOnlyMode = !mayAct();
+      const month = await costs.month(undefined);
       const described = body.queues.map(async (queue) => {
+        const provider = providers.get(queue.name);
+        const cost = provider && describeCost(month, provider);
         const summary = await summaries.get(queue.name)?.();
         return {
           ...queue,
           readOnlyMode: readOnlyMode || queue.readOnlyMode,
-          ...(summary === undefined ? {} : { description: `${summary} ${queue.description ?? ''}`.trim() }),
+          description: [cost, summary, queue.description].filter(Boolean).join(' '),
         };
       });
       return { ...result, body: { ...body, queues: await Promise.all(described) } };

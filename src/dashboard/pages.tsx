@@ -4,8 +4,10 @@ import type { Child } from 'hono/jsx';
 import { z } from 'zod';
 import { holdsRole, type Principal } from '../core/principal.ts';
 import { SANDBOX_STATES } from '../core/sandbox.ts';
+import type { CostsReader } from './costs/read-costs.ts';
 import { createFleetReader, type FleetReaderDeps } from './fleet/read-fleet.ts';
 import { viewFleet } from './fleet/view-fleet.ts';
+import { CostsPage } from './pages/costs-page.tsx';
 import { FleetPage } from './pages/fleet-page.tsx';
 import type { Frame } from './pages/layout.tsx';
 import { LoginPage, type LoginPageProps } from './pages/login-page.tsx';
@@ -24,7 +26,11 @@ const querySchema = z.object({
   page: z.coerce.number().int().min(1).max(10_000).catch(1),
 });
 
-export function createPages(deps: FleetReaderDeps, frame: Frame): Hono<PageEnv> {
+export interface PagesDeps extends FleetReaderDeps {
+  readonly costs: CostsReader;
+}
+
+export function createPages(deps: PagesDeps, frame: Frame): Hono<PageEnv> {
   const readFleet = createFleetReader(deps);
   const pages = new Hono<PageEnv>();
   pages.get('/', async (context) => {
@@ -38,6 +44,11 @@ export function createPages(deps: FleetReaderDeps, frame: Frame): Hono<PageEnv> 
     const view = viewFleet(snapshot, principal, frame, { ...(state && { state }), page });
     const props = { frame, view, principal, ...(audit && { audit: audit.entries }) };
     return context.html(render(<FleetPage {...props} />));
+  });
+  pages.get('/costs', async (context) => {
+    const { principal } = context.var;
+    const month = await deps.costs.month(principal.teamId);
+    return context.html(render(<CostsPage frame={frame} month={month} principal={principal} />));
   });
   return pages;
 }

@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import { createAssets } from '../dashboard/assets.ts';
 import { createBoard } from '../dashboard/board.ts';
+import { createCostsReader } from '../dashboard/costs/read-costs.ts';
 import { createHealth } from '../dashboard/health.ts';
 import { type HttpServer, startHttpServer } from '../dashboard/http-server.ts';
 import { createMetricsRoutes } from '../dashboard/metrics/metrics-routes.ts';
@@ -35,7 +36,13 @@ export interface Http extends HttpServer {
   readonly loginLink?: string;
 }
 
-export async function startHttp(system: System, config: HttpConfig, log: Logger): Promise<Http> {
+/** @param nowMs the clock of what is read; sessions and rate limits keep the real one */
+export async function startHttp(
+  system: System,
+  config: HttpConfig,
+  log: Logger,
+  nowMs: () => number = Date.now,
+): Promise<Http> {
   const { store, queues, service, close } = await openParts(system, config, log);
   const simulated = config.mode === 'local';
   const assets = createAssets();
@@ -60,9 +67,11 @@ export async function startHttp(system: System, config: HttpConfig, log: Logger)
   app.route('/', access.login);
   app.use(access.check);
   app.route('/', createMetricsRoutes({ store, queues, log, nowMs: Date.now }));
-  app.route('/', createPages({ store, queues, readSweeps: sweeps.list, nowMs: Date.now }, frame));
+  const costs = createCostsReader({ store, nowMs });
+  app.route('/', createPages({ store, queues, costs, readSweeps: sweeps.list, nowMs: Date.now }, frame));
   const board = {
     basePath: BOARD_PATH,
+    costs,
     ...frame,
     ...(config.webhook && { webhookQueue: queues.webhook.queue }),
   };

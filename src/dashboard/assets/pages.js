@@ -1,9 +1,9 @@
 /**
- * The only script of our own pages: keeps the fleet page fresh and carries out its buttons through the API.
- * Everything it shows was written by the server, so there is one place that turns data into a page.
+ * Keeps a page fresh and carries out its buttons through the API. Everything it shows was written by the server, so
+ * there is one place that turns data into a page; `charts.js` draws what tables say.
  */
 
-const REFRESH_MS = 5_000;
+const FLEET_REFRESH_MS = 5_000;
 /** After a button: the operation was accepted, and its first effects show within a second or two. */
 const SOON_MS = 800;
 const WORDS = { pause: 'Pausing', resume: 'Resuming', destroy: 'Destroying' };
@@ -11,9 +11,10 @@ const WORDS = { pause: 'Pausing', resume: 'Resuming', destroy: 'Destroying' };
 document.documentElement.classList.add('js');
 
 const live = document.getElementById('live');
-if (live) startFleet(live);
+if (live) keepFresh(live);
 
-function startFleet(region) {
+function keepFresh(region) {
+  const refreshMs = Number(region.dataset.every ?? FLEET_REFRESH_MS);
   const toggle = document.getElementById('live-toggle');
   let timer = 0;
 
@@ -25,12 +26,12 @@ function startFleet(region) {
   async function refresh() {
     const isLive = toggle.getAttribute('aria-pressed') === 'true';
     if (isLive && !document.hidden && !isBusy(region)) await replace(region);
-    refreshIn(REFRESH_MS);
+    refreshIn(refreshMs);
   }
 
   function showLost() {
     say('The server does not answer. What you see is not fresh.', true);
-    refreshIn(REFRESH_MS);
+    refreshIn(refreshMs);
   }
 
   toggle.addEventListener('click', () => {
@@ -45,14 +46,14 @@ function startFleet(region) {
     if (button?.dataset.action && button.ariaDisabled !== 'true')
       act(button, () => refreshIn(SOON_MS)).catch(showLost);
   });
-  refreshIn(REFRESH_MS);
+  refreshIn(refreshMs);
 }
 
-/** Nobody wants the page to change under a selection or an open question. */
+/** Nobody wants the page to change under a selection, an open question or a chart that is being read. */
 function isBusy(region) {
   const selection = document.getSelection();
   const hasSelection = selection !== null && !selection.isCollapsed && region.contains(selection.anchorNode);
-  return hasSelection || document.querySelector('dialog[open]') !== null;
+  return hasSelection || document.querySelector('dialog[open], .chart:hover') !== null;
 }
 
 /** Takes the fresh page's answers, and puts the focus back where it was. */
@@ -64,7 +65,10 @@ async function replace(region) {
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
   const focused = region.contains(document.activeElement) ? document.activeElement : null;
   const place = focused && placeOf(focused);
+  for (const { id } of region.querySelectorAll('details[open][id]'))
+    fresh.getElementById(id)?.toggleAttribute('open', true);
   region.replaceChildren(...fresh.getElementById('live').childNodes);
+  region.dispatchEvent(new Event('refreshed'));
   document.getElementById('fresh').textContent = fresh.getElementById('fresh').textContent;
   if (place) find(region, place)?.focus({ preventScroll: true });
   const status = document.getElementById('status');

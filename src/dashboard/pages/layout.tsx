@@ -10,6 +10,8 @@ export interface Frame {
 export interface AssetPaths {
   readonly css: string;
   readonly js: string;
+  /** The chart library and what draws with it; in this order. */
+  readonly charts: { readonly css: string; readonly scripts: readonly string[] };
 }
 
 interface LayoutProps {
@@ -17,12 +19,15 @@ interface LayoutProps {
   readonly title: string;
   /** Absent on the login page. */
   readonly principal?: Principal;
-  readonly here?: 'fleet';
+  readonly here?: Here;
+  readonly withCharts?: boolean;
   readonly children: Child;
 }
 
+type Here = 'fleet' | 'costs';
+
 /** What every page of ours has around it. */
-export function Layout({ frame, title, principal, here, children }: LayoutProps) {
+export function Layout({ frame, title, principal, here, withCharts, children }: LayoutProps) {
   const { deployment, simulated, assets } = frame;
   return (
     <html lang="en">
@@ -35,6 +40,8 @@ export function Layout({ frame, title, principal, here, children }: LayoutProps)
         <link rel="icon" href={FAVICON} />
         <link rel="stylesheet" href={assets.css} />
         <script src={assets.js} defer />
+        {withCharts && <link rel="stylesheet" href={assets.charts.css} />}
+        {withCharts && assets.charts.scripts.map((script) => <script src={script} defer />)}
       </head>
       <body>
         <a class="skip" href="#main">
@@ -70,13 +77,16 @@ function Navigation({
   here,
 }: {
   readonly principal: Principal;
-  readonly here?: 'fleet' | undefined;
+  readonly here?: Here | undefined;
 }) {
   return (
     <>
       <nav class="menu" aria-label="Pages">
         <a href="/" aria-current={here === 'fleet' ? 'page' : undefined}>
           Fleet
+        </a>
+        <a href="/costs" aria-current={here === 'costs' ? 'page' : undefined}>
+          Costs
         </a>
         {principal.teamId === undefined && <a href="/queues">Queues</a>}
       </nav>

@@ -1,0 +1,65 @@
+/** What the costs page and the board show. All amounts are whole micro-dollars. */
+import type { Forecast } from '../../core/budget.ts';
+import type { ProviderName } from '../../core/provider-name.ts';
+import type { NodeCost, Unpriced } from '../../core/usage-cost.ts';
+
+/** One provider, team or preset in this month. */
+export interface GroupCost {
+  readonly name: string;
+  /** What its guests cost; of a node, their share by memory. */
+  readonly microUsd: number;
+  readonly perHourMicroUsd: number;
+  readonly runningMs: number;
+  /** Paused with memory, or stored without. */
+  readonly pausedMs: number;
+}
+
+export interface ProviderCost extends GroupCost {
+  readonly provider: ProviderName;
+  /** What the same guests would have cost at Morph's prices. */
+  readonly onMorphMicroUsd: number;
+  readonly simulated: boolean;
+}
+
+export interface DayCost {
+  /** `2026-11-21` */
+  readonly day: string;
+  readonly byProvider: Readonly<Partial<Record<ProviderName, number>>>;
+  /** What nodes cost beyond their guests. */
+  readonly restOfNodes: number;
+  readonly total: number;
+  /** From the first of the month to the end of this day. */
+  readonly totalSoFar: number;
+  readonly onMorphSoFar: number;
+}
+
+export interface FallbackCost {
+  /** How many sandboxes ran elsewhere than they were meant to, this month. */
+  readonly sandboxes: number;
+  readonly microUsd: number;
+  /** Sandboxes that were not looked at, because there were too many or their records are gone. */
+  readonly unknown: number;
+}
+
+export interface MonthView {
+  readonly atMs: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Of one team: nodes are shared by all and are nobody's. */
+  readonly teamId?: string;
+  readonly spentMicroUsd: number;
+  readonly perHourMicroUsd: number;
+  readonly forecast: Forecast;
+  readonly onMorphMicroUsd: number;
+  readonly providers: readonly ProviderCost[];
+  readonly teams: readonly GroupCost[];
+  readonly presets: readonly GroupCost[];
+  readonly days: readonly DayCost[];
+  readonly nodes: readonly NodeCost[];
+  /** Absent while nobody has looked. */
+  readonly fallbacks?: FallbackCost;
+  readonly unpriced: readonly Unpriced[];
+  /** Proxmox guests that ran, and a book without a price of a node: the month looks cheaper than it is. */
+  readonly pricesAsOf: string;
+  readonly priceSources: readonly string[];
+}

@@ -1,0 +1,71 @@
+/**
+ * Reads what the costs page and the board show: this month's usage, what is open, prices, who is simulated. One
+ * snapshot serves every viewer for ten seconds; each team's view of it is worked out once.
+ */
+import { monthStartMs } from '../../core/day.ts';
+import type { Store } from '../../store/store.ts';
+import type { FallbackCost, MonthView } from './costs-view.ts';
+import { readFallbackCost } from './read-fallback-cost.ts';
+import { type CostsSnapshot, viewMonth } from './view-costs.ts';
+
+export interface CostsReaderDeps {
+  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'reading'>;
+  readonly nowMs: () => number;
+}
+
+export interface CostsReader {
+  /** @param teamId `undefined`: everything */
+  month(teamId: string | undefined): Promise<MonthView>;
+}
+
+/** The page asks again every 15 s, the board every 5 s. */
+const SNAPSHOT_MS = 10_000;
+/** A busy month of fallbacks is some thousand records to read, and changes slowly. */
+const FALLBACKS_MS = 5 * 60_000;
+
+export function createCostsReader({ store, nowMs }: CostsReaderDeps): CostsReader {
+  const readFallbacks = cached(FALLBACKS_MS, nowMs, (now) => readFallbackCost(store, now));
+  const readViews = cached(SNAPSHOT_MS, nowMs, async (now) => {
+    const snapshot = await readSnapshot(store, now, await readFallbacks());
+    const views = new Map<string | undefined, MonthView>();
+    return (teamId: string | undefined) => {
+      const view = views.get(teamId) ?? viewMonth(snapshot, teamId);
+      views.set(teamId, view);
+      return view;
+    };
+  });
+  return {
+    month: async (teamId) => (await readViews())(teamId),
+  };
+}
+
+async function readSnapshot(
+  store: CostsReaderDeps['store'],
+  atMs: number,
+  fallbacks: FallbackCost,
+): Promise<CostsSnapshot> {
+  const [book, rows, open, view] = await Promise.all([
+    store.costs.prices(),
+    store.ledger.usage({ fromMs: monthStartMs(atMs), toMs: atMs, nowMs: atMs, bySandbox: false }),
+    store.ledger.openIntervals(),
+    store.deployment.view(),
+  ]);
+  const simulated = (view?.statuses ?? []).filter((status) => status.simulated);
+  return { atMs, book, rows, open, simulated: simulated.map(({ provider }) => provider), fallbacks };
+}
+
+/** A failure is the request's that met it; the next one tries anew. */
+function cached<T>(forMs: number, nowMs: () => number, read: (now: number) => Promise<T>): () => Promise<T> {
+  let latest: { readonly untilMs: number; readonly value: Promise<T> } | undefined;
+  return () => {
+    const now = nowMs();
+    if (latest === undefined || latest.untilMs <= now) {
+      const value = read(now);
+      latest = { untilMs: now + forMs, value };
+      value.catch(() => {
+        latest = undefined;
+      });
+    }
+    return latest.value;
+  };
+}
