@@ -33,6 +33,10 @@ else {
     );
   }
   process.stdout.write(`\nledger against the meter: ${ledgerErrorPercent} % off at most\n`);
+  const { lowerUsd, upperUsd, simulatedUsd, holds } = figures.inferredOldRule;
+  process.stdout.write(
+    `the old rule by the ledger of morph-idle: $${lowerUsd} to $${upperUsd}, simulated $${simulatedUsd}: ${holds ? 'within' : 'outside'}\n`,
+  );
   for (const { what, savingPercent } of sensitivity)
     process.stdout.write(`if ${what}: saves ${savingPercent} %\n`);
   process.stdout.write(`70-90 % less for sandboxes: ${claim.shown ? 'shown' : 'not shown'} in this month\n`);

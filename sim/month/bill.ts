@@ -3,6 +3,7 @@
  * knows it; and by a meter of its own that knows the truth and shares no code with them.
  */
 
+import { asUnder, type CounterfactualName, type Readings } from '../../src/core/counterfactual.ts';
 import { splitByDay } from '../../src/core/day.ts';
 import {
   accrue,
@@ -34,6 +35,22 @@ export function billByLedger(
   const rows = guests.flatMap((guest) => entriesOf(guest, random).flatMap((entry) => rowsOf(entry, month)));
   const { totalMicroUsd } = priceUsage(book, rows, { groupBy: [], ...month, withNodes: true });
   return totalMicroUsd / 1_000_000;
+}
+
+/** What the ledger of this month says it would have cost under another policy, at the same prices; dollars. */
+export function billUnder(
+  policy: CounterfactualName,
+  guests: readonly SimulatedGuest[],
+  book: PriceBook,
+  month: Month,
+  random: Random,
+): { readonly lowerUsd: number; readonly upperUsd: number } {
+  const readings = guests.map((guest) => asUnder(policy, entriesOf(guest, random)));
+  const usdOf = (pick: (reading: Readings) => readonly LedgerEntry[]) => {
+    const rows = readings.flatMap((reading) => pick(reading).flatMap((entry) => rowsOf(entry, month)));
+    return priceUsage(book, rows, { groupBy: [], ...month, withNodes: false }).totalMicroUsd / 1_000_000;
+  };
+  return { lowerUsd: usdOf(({ lower }) => lower), upperUsd: usdOf(({ upper }) => upper) };
 }
 
 /** The changes of a guest as the control plane learns of them, through the real ledger. */

@@ -5,7 +5,7 @@ import { HOUR_MS } from '../generate-sessions.ts';
 import { totalMs } from '../judge-idle.ts';
 import { createRandom } from '../random.ts';
 import type { Interval } from '../simulate-idle.ts';
-import { billByLedger, billByMeter, type Month } from './bill.ts';
+import { billByLedger, billByMeter, billUnder, type Month } from './bill.ts';
 import { type Policy, type SimulatedGuest, simulateGuest } from './guests.ts';
 import { chooseNode, type NodeOffer, peakMemoryMib, RESERVES } from './node.ts';
 import { generateTeamMonth, type TeamSession } from './team.ts';
@@ -35,6 +35,13 @@ export interface MonthFigures {
   readonly scenarios: readonly ScenarioFigures[];
   /** The ledger against a meter that knows the truth; the largest of all scenarios. */
   readonly ledgerErrorPercent: number;
+  /** The old rule as the ledger of `morph-idle` infers it, held against the one that was simulated. */
+  readonly inferredOldRule: {
+    readonly lowerUsd: number;
+    readonly upperUsd: number;
+    readonly simulatedUsd: number;
+    readonly holds: boolean;
+  };
   readonly sensitivity: readonly { readonly what: string; readonly savingPercent: number }[];
   /** The roadmap's claim for the sandbox share, and whether this month bears it out. */
   readonly claim: { readonly fromPercent: 70; readonly toPercent: 90; readonly shown: boolean };
@@ -80,6 +87,7 @@ export function runMonth(seed: number, users: number): MonthFigures {
     users,
     sessions: month.length,
     ...billed,
+    inferredOldRule: inferOldRule(seed, simulated, billed.scenarios[0]?.costUsd ?? 0),
     sensitivity: [
       {
         what: 'the node costs half',
@@ -149,6 +157,19 @@ function billAll(seed: number, simulated: Simulated, prices: Prices) {
     })),
     ledgerErrorPercent: rounded(Math.max(...bills.map(({ errorPercent }) => Math.abs(errorPercent))), 4),
   };
+}
+
+function inferOldRule(
+  seed: number,
+  simulated: Simulated,
+  simulatedUsd: number,
+): MonthFigures['inferredOldRule'] {
+  const random = createRandom(seed ^ 0x1b873593);
+  const guests = simulated.get('morph-idle') ?? [];
+  const bounds = billUnder('old_rule', guests, bookOf(LIST_PRICES, undefined), MONTH, random);
+  const lowerUsd = rounded(bounds.lowerUsd, 2);
+  const upperUsd = rounded(bounds.upperUsd, 2);
+  return { lowerUsd, upperUsd, simulatedUsd, holds: lowerUsd <= simulatedUsd && simulatedUsd <= upperUsd };
 }
 
 /** Sized for the peak of its memory; none where nothing runs on Proxmox. */

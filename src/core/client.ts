@@ -5,6 +5,7 @@ import type { CostOptions, CostsView } from './costs.ts';
 import type { OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
 import type { SandboxState } from './sandbox.ts';
+import type { SavingsOptions, SavingsView } from './savings.ts';
 import type { StartInput } from './start-request.ts';
 import type { OperationView, ProviderView, SandboxView, TouchResult, WhyView } from './views.ts';
 
@@ -122,6 +123,8 @@ export interface LifecycleClient<Input = StartInput> {
   providers(): Promise<readonly ProviderView[]>;
   /** What sandboxes cost; default: this month so far, by provider. */
   costs(options?: CostOptions): Promise<CostsView>;
+  /** What sandboxes cost, and would have cost under other policies; default: this month so far. */
+  savings(options?: SavingsOptions): Promise<SavingsView>;
   /** What may be spent this month, and what is. */
   budgets(): Promise<BudgetsView>;
   close(): Promise<void>;

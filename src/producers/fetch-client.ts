@@ -13,6 +13,7 @@ import { isLifecycleError } from '../core/lifecycle-error.ts';
 import { statesToShow } from '../core/listing.ts';
 import { isSettled } from '../core/operation.ts';
 import { operationError, waitTimedOut } from '../core/operation-error.ts';
+import type { SavingsView } from '../core/savings.ts';
 import type { StartInput } from '../core/start-request.ts';
 import type { OperationView, ProviderView, SandboxView, TouchResult, WhyView } from '../core/views.ts';
 import {
@@ -142,9 +143,10 @@ export function createFetchClient(options: FetchClientOptions): FetchClient {
 
 type Get = <T>(path: string, query?: ApiRequest['query']) => Promise<T>;
 
-function moneyCalls(get: Get): Pick<FetchClient, 'costs' | 'budgets'> {
+function moneyCalls(get: Get): Pick<FetchClient, 'costs' | 'savings' | 'budgets'> {
   return {
     costs: (options = {}) => get<CostsView>('/v1/costs', costsParameters(options)),
+    savings: (options = {}) => get<SavingsView>('/v1/costs/savings', costsParameters(options)),
     budgets: () => get<BudgetsView>('/v1/budgets'),
   };
 }

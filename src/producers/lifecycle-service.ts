@@ -5,11 +5,12 @@
  */
 import type { BudgetsView } from '../core/budget.ts';
 import { type CostOptions, type CostsView, planCostQuery } from '../core/costs.ts';
-import { monthText } from '../core/day.ts';
+import { monthStartMs, monthText } from '../core/day.ts';
 import type { HistoryEntry } from '../core/events.ts';
 import { isLifecycleError, LifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, PauseOptions, ResumeOptions } from '../core/operation.ts';
 import { isEnded, type Sandbox } from '../core/sandbox.ts';
+import type { SavingsOptions, SavingsView } from '../core/savings.ts';
 import type { StartRequest } from '../core/start-request.ts';
 import { type ProviderView, viewOperation, viewSandbox, type WhyView } from '../core/views.ts';
 import { explainState } from '../core/why.ts';
@@ -64,6 +65,8 @@ export interface LifecycleService {
   providers(): Promise<readonly ProviderView[]>;
   /** A caller of one team is told of that team's sandboxes. */
   costs(options: CostOptions, caller: Caller): Promise<CostsView>;
+  /** Of the whole deployment: not for tokens of one team. */
+  savings(options: SavingsOptions, caller: Caller): Promise<SavingsView>;
   /** A caller of one team is told of that team's budgets. */
   budgets(caller: Caller): Promise<BudgetsView>;
   /** The operation once it settled; `undefined` when the time is over. Rejects with the signal's reason. */
@@ -163,6 +166,7 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
 
     providers: () => reported(() => providers(deps)),
     costs: (options, caller) => reported(() => costs(deps, options, caller)),
+    savings: (options, caller) => reported(() => savings(deps, options, caller)),
     budgets: (caller) => reported(() => budgets(deps, caller)),
     untilSettled: (operation, { timeoutMs, signal }) =>
       reported(() => store.settlements.wait(operation, { timeoutMs, ...(signal ? { signal } : {}) })),
@@ -259,6 +263,27 @@ async function costs(
   const query = planCostQuery(options, nowMs());
   if ('problem' in query) throw invalidRequest([query.problem]);
   return store.costs.read({ ...query, ...(teamId === undefined ? {} : { teamId }) });
+}
+
+async function savings(
+  { store, nowMs }: ServiceDeps,
+  { fromMs, toMs }: SavingsOptions,
+  caller: Caller,
+): Promise<SavingsView> {
+  forAllTeams(caller, 'savings are those of the whole deployment');
+  const to = Math.min(toMs ?? nowMs(), nowMs());
+  const from = fromMs ?? monthStartMs(to);
+  if (from > to) throw invalidRequest(['from: it is later than to']);
+  return store.savings.read({ fromMs: from, toMs: to });
+}
+
+function forAllTeams({ teamId }: Caller, what: string): void {
+  if (teamId === undefined) return;
+  throw new LifecycleError({
+    code: 'forbidden',
+    message: `${what}: they are for tokens that belong to no team`,
+    retryable: false,
+  });
 }
 
 async function budgets({ store, nowMs }: ServiceDeps, { teamId }: Caller): Promise<BudgetsView> {

@@ -162,6 +162,7 @@ export function createProducer(
 
     providers: () => service.providers(),
     costs: (options = {}) => service.costs(options, caller),
+    savings: (options = {}) => service.savings(options, caller),
     budgets: () => service.budgets(caller),
     close: () => Promise.resolve(),
   };

@@ -59,6 +59,7 @@
  * | ledger:writer | who moves the journal into files and tables now | a minute | 60 |
  * | budgets | spent and reserved by budget, as of the last tally and with what was reserved since | for ever, a handful | 100 |
  * | budgets:reservations | start → what it holds in which budgets | until it failed, or an hour after it succeeded | 120 |
+ * | savings | day → what it cost, and would have under other policies | 13 months | 350 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
 import type { ProviderName } from '../core/provider-name.ts';
@@ -129,6 +130,8 @@ export interface Keys {
   readonly retentionDue: string;
   retentionWatch(sandboxId: string): string;
   readonly budgets: BudgetKeys;
+  /** Day → actual cost and cost under other policies. */
+  readonly savings: string;
 }
 
 export interface BudgetKeys {
@@ -307,6 +310,7 @@ export function createKeys(deployment: string): Keys {
       runs: (name) => `${tag}:sweeps:runs:${name}`,
     },
     ledger: createLedgerKeys(`${tag}:ledger`),
+    savings: `${tag}:savings`,
     budgets: { use: `${tag}:budgets`, reservations: `${tag}:budgets:reservations` },
   };
 }

@@ -14,6 +14,7 @@ import { type CostsStore, createCosts } from './costs.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { createHealing, type Healing } from './healing.ts';
+import { createHistoryReader, type HistoryReader } from './histories.ts';
 import { createIdempotencyStore, type IdempotencyStore } from './idempotency.ts';
 import { createIdleStore, type IdleStore } from './idle.ts';
 import { createInventory, type Inventory } from './inventory.ts';
@@ -24,6 +25,7 @@ import { createMeasures, type Measures } from './measures.ts';
 import { createMemoryWatch, type MemoryWatch } from './memory-watch.ts';
 import { createReading, type Reading } from './reading.ts';
 import { createRestoring, type Restoring } from './restoring.ts';
+import { createSavings, type SavingsStore } from './savings.ts';
 import { createScripts, type Scripts } from './scripts.ts';
 import { createSettlements, type Settlements } from './settlements.ts';
 import { createStartCounts, type StartCountStore } from './start-counts.ts';
@@ -60,6 +62,8 @@ export interface Store {
   readonly measures: Measures;
   readonly ledger: LedgerStore;
   readonly budgets: BudgetStore;
+  readonly histories: HistoryReader;
+  readonly savings: SavingsStore;
   readonly costs: CostsStore;
   readonly billedDays: BilledDays;
   readonly idle: IdleStore;
@@ -124,6 +128,8 @@ export function createStore(
     idle: createIdleStore(redis, keys, begin),
     sweeps: createSweepStore(redis, keys),
     budgets: createBudgets(redis, keys, scripts),
+    histories: createHistoryReader(redis, keys),
+    savings: createSavings(redis, keys),
     activity: createActivityStore({ redis, keys, scripts }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),
     async close() {

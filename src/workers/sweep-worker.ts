@@ -9,6 +9,7 @@ import { didSomething, type SweepCounts, type SweepSchedule } from '../core/swee
 import { createSweepQueue, KEPT_SWEEP_RUNS, type SweepJob, sweepJobSchema } from '../queues/sweep-queues.ts';
 import type { Sweep, SweepDeps } from './sweep.ts';
 import { compareBilling } from './sweeps/compare-billing.ts';
+import { compareCosts } from './sweeps/compare-costs.ts';
 import { discardCondemned } from './sweeps/discard-condemned.ts';
 import { expire } from './sweeps/expire.ts';
 import { flushLedger } from './sweeps/flush-ledger.ts';
@@ -50,6 +51,11 @@ export const SWEEPS = {
     run: observeSandboxes,
     description:
       'After a restored dump or a long stop: asks for every sandbox before anything automatic goes on.',
+  },
+  'compare-costs': {
+    schedule: { everyMs: 60 * 60_000 },
+    run: compareCosts,
+    description: 'Holds what sandboxes cost against what they would have cost under other policies.',
   },
   'tally-budgets': {
     schedule: { everyMs: 60_000 },

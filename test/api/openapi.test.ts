@@ -71,6 +71,7 @@ test('the document describes every route, and the routes exist', async () => {
     [
       'GET /v1/costs',
       'GET /v1/budgets',
+      'GET /v1/costs/savings',
       'GET /v1/events',
       'GET /v1/operations',
       'GET /v1/operations/{id}',

@@ -4,7 +4,7 @@ import { COST_GROUPS } from '../../core/usage-cost.ts';
 import type { LifecycleService } from '../lifecycle-service.ts';
 import { commaList, wholeNumber } from './query.ts';
 import { defineRoute, type Route } from './route.ts';
-import { costsSchema } from './schemas.ts';
+import { costsSchema, savingsSchema } from './schemas.ts';
 
 /** A day, or a moment; both in UTC unless the moment says otherwise. */
 const instant = z
@@ -52,6 +52,26 @@ export function costRoutes(service: LifecycleService): readonly Route[] {
           'content-type': 'text/csv; charset=utf-8',
           'content-disposition': 'attachment; filename="costs.csv"',
         });
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/v1/costs/savings',
+      name: 'savings',
+      summary: 'What sandboxes cost, and would have cost under other policies',
+      description:
+        'By day and month, each policy with its most and least favourable reading, and with its method in words. ' +
+        'Compared every hour. Not for tokens of one team.',
+      role: 'viewer',
+      query: z.strictObject({ from: instant.exactOptional(), to: instant.exactOptional() }),
+      replies: { 200: { description: 'Savings.', schema: savingsSchema } },
+      errors: ['forbidden'],
+      async handle({ query: { from, to }, caller, context }) {
+        const times = {
+          ...(from === undefined ? {} : { fromMs: from }),
+          ...(to === undefined ? {} : { toMs: to }),
+        };
+        return context.json(await service.savings(times, caller));
       },
     }),
   ];

@@ -13,6 +13,7 @@ import {
   providersSchema,
   sandboxListSchema,
   sandboxSchema,
+  savingsSchema,
   whySchema,
 } from './schemas.ts';
 
@@ -28,6 +29,7 @@ const NAMED: ReadonlyMap<z.ZodType, string> = new Map<z.ZodType, string>([
   [providersSchema, 'Providers'],
   [costsSchema, 'Costs'],
   [budgetsSchema, 'Budgets'],
+  [savingsSchema, 'Savings'],
   [eventSchema, 'Event'],
   [errorSchema, 'Error'],
   [startRequestSchema, 'StartRequest'],

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ActivityHold } from '../../core/activity.ts';
 import { AT_LIMIT } from '../../core/budget.ts';
+import { COUNTERFACTUALS } from '../../core/counterfactual.ts';
 import { FAILURE_KINDS } from '../../core/failure.ts';
 import { IDLE_MODES } from '../../core/idle-policy.ts';
 import { OBSERVED } from '../../core/idle-receipt.ts';
@@ -228,6 +229,25 @@ export const costsSchema = z.object({
       }),
     )
     .describe('What providers charged for whole days, next to the ledger. None for a token of one team.'),
+});
+
+const policyBounds = z.object({ lowerMicroUsd: microUsd, upperMicroUsd: microUsd });
+const periodSavings = z.object({
+  period: z.string().describe('A day, or a month.'),
+  actualMicroUsd: microUsd,
+  under: z.record(z.enum(COUNTERFACTUALS), policyBounds).describe('By policy.'),
+  savedPercent: z
+    .record(z.enum(COUNTERFACTUALS), z.tuple([z.number(), z.number()]))
+    .describe('By the lower and by the upper reading; below 0: it cost more.'),
+});
+
+export const savingsSchema = z.object({
+  currency: z.literal('USD'),
+  comparedAtMs: unixMs.exactOptional().describe('Absent before the first comparison.'),
+  days: z.array(periodSavings),
+  months: z.array(periodSavings),
+  target: z.object({ sandboxesPercent: z.tuple([z.number(), z.number()]), totalMicroUsd: microUsd }),
+  methods: z.array(z.object({ policy: z.enum(COUNTERFACTUALS), method: z.string() })),
 });
 
 export const budgetsSchema = z.object({
