@@ -19,7 +19,7 @@ function describeProviders(providers: readonly ProviderView[]): string {
   if (providers.length === 0) return 'No worker has published anything yet: is one running?';
   return table(
     ['provider', 'health', 'breaker', 'keeps memory', 'free memory', 'waiting', 'active', 'heard of', ''],
-    providers.map(({ provider, healthy, detail, breaker, preservesRam, queue, ageMs, ...more }) => [
+    byName(providers).map(({ provider, healthy, detail, breaker, preservesRam, queue, ageMs, ...more }) => [
       provider,
       healthy ? 'ok' : 'AILING',
       breaker,
@@ -33,6 +33,11 @@ function describeProviders(providers: readonly ProviderView[]): string {
         .join('; '),
     ]),
   );
+}
+
+/** They come in the order of a hash, which is another one each time. */
+function byName(providers: readonly ProviderView[]): readonly ProviderView[] {
+  return [...providers].sort((one, other) => (one.provider < other.provider ? -1 : 1));
 }
 
 const MIB_PER_GIB = 1024;
