@@ -20,6 +20,9 @@ export interface DaySavings {
   /** Guests, and what nodes cost beyond them. */
   readonly actualMicroUsd: number;
   readonly under: Readonly<Record<CounterfactualName, Bounds>>;
+  /** Time of running guests, and how many ran at once at the most. */
+  readonly runningMs: number;
+  readonly peakRunning: number;
 }
 
 export interface PeriodSavings extends Omit<DaySavings, 'day'> {
@@ -106,6 +109,7 @@ export interface Comparison {
 /** Adds up sandboxes one by one: only the sums are kept. */
 export function createComparison(days: ReadonlySet<Day>): Comparison {
   const actual = createUsageSum(days);
+  const running = createRunning(days);
   const readings = COUNTERFACTUALS.map((name) => ({
     name,
     lower: createUsageSum(days),
@@ -114,6 +118,7 @@ export function createComparison(days: ReadonlySet<Day>): Comparison {
   return {
     add(history) {
       actual.add(history);
+      running.add(history);
       for (const { name, lower, upper } of readings) {
         const reading = asUnder(name, history);
         lower.add(reading.lower);
@@ -133,7 +138,37 @@ export function createComparison(days: ReadonlySet<Day>): Comparison {
       return {
         actualMicroUsd: price(actual.rowsOf(day), true),
         under: Object.fromEntries(under) as DaySavings['under'],
+        ...running.of(day),
       };
+    },
+  };
+}
+
+/** Beginnings and ends of what ran on a day. */
+function createRunning(days: ReadonlySet<Day>) {
+  const edges = new Map<Day, { readonly atMs: number; readonly change: 1 | -1 }[]>();
+  return {
+    add(history: SandboxHistory): void {
+      for (const { fromMs, toMs } of history.filter(({ state }) => state === 'running')) {
+        for (const part of splitByDay(fromMs, toMs).filter(({ day }) => days.has(day))) {
+          const ofDay = edges.get(part.day) ?? [];
+          edges.set(part.day, ofDay);
+          ofDay.push({ atMs: part.fromMs, change: 1 }, { atMs: part.toMs, change: -1 });
+        }
+      }
+    },
+    of(day: Day): Pick<DaySavings, 'runningMs' | 'peakRunning'> {
+      // One that ends as another begins does not run beside it.
+      const inOrder = (edges.get(day) ?? []).toSorted((a, b) => a.atMs - b.atMs || a.change - b.change);
+      let now = 0;
+      let peakRunning = 0;
+      let runningMs = 0;
+      for (const { atMs, change } of inOrder) {
+        runningMs -= atMs * change;
+        now += change;
+        peakRunning = Math.max(peakRunning, now);
+      }
+      return { runningMs, peakRunning };
     },
   };
 }
@@ -171,7 +206,9 @@ function sumUp(period: string, days: readonly DaySavings[]): PeriodSavings {
       ],
     ]),
   ) as unknown as PeriodSavings['savedPercent'];
-  return { period, actualMicroUsd, under, savedPercent };
+  const runningMs = sumOf((day) => day.runningMs);
+  const peakRunning = Math.max(0, ...days.map((day) => day.peakRunning));
+  return { period, actualMicroUsd, under, savedPercent, runningMs, peakRunning };
 }
 
 /** To a tenth. Where the policy would have cost nothing there is nothing to save. */

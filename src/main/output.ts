@@ -4,7 +4,8 @@ import { isLifecycleError, type LifecycleError } from '../core/lifecycle-error.t
 import { isConfigError } from '../platform/config-error.ts';
 import type { Terminal } from './terminal.ts';
 
-export const FORMATS = ['table', 'json'] as const;
+/** Markdown is for reports; other commands print their table then. */
+export const FORMATS = ['table', 'json', 'markdown'] as const;
 export type Format = (typeof FORMATS)[number];
 
 export interface Output {

@@ -4,16 +4,20 @@ import { addConfirm, addDestruction } from './commands/automation.ts';
 import type { AddCommand, CommandContext } from './commands/command.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
+import { addCosts } from './commands/costs.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDestroy } from './commands/destroy.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addList } from './commands/list.ts';
 import { addPause } from './commands/pause.ts';
+import { addPlan } from './commands/plan.ts';
 import { addPresets } from './commands/presets.ts';
 import { addProviders } from './commands/providers.ts';
 import { addRebuild } from './commands/rebuild.ts';
+import { addReport } from './commands/report.ts';
 import { addResume } from './commands/resume.ts';
+import { addSavings } from './commands/savings.ts';
 import { addSelftest } from './commands/selftest.ts';
 import { addServe } from './commands/serve.ts';
 import { addShow } from './commands/show.ts';
@@ -41,6 +45,10 @@ const COMMANDS: readonly AddCommand[] = [
   addWhy,
   addEvents,
   addProviders,
+  addCosts,
+  addSavings,
+  addReport,
+  addPlan,
   addDoctor,
   addSelftest,
   addSweeps,

@@ -19,6 +19,8 @@ const bounds = z.object({ lowerMicroUsd: z.number(), upperMicroUsd: z.number() }
 const stored = z.object({
   actualMicroUsd: z.number(),
   under: z.record(z.enum(COUNTERFACTUALS), bounds),
+  runningMs: z.number(),
+  peakRunning: z.number(),
 });
 
 const COMPARED_AT = 'comparedAtMs';

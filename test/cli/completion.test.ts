@@ -54,7 +54,7 @@ describe('bash', () => {
   it('offers the values of an option that has some, and nothing else', async () => {
     expect(await offered('list', '--state', 'pau')).toEqual(['pausing', 'paused']);
     expect(await offered('serve', '--role', '')).toEqual(['all', 'api', 'workers']);
-    expect(await offered('show', 'sbx-1', '-o', '')).toEqual(['table', 'json']);
+    expect(await offered('show', 'sbx-1', '-o', '')).toEqual(['table', 'json', 'markdown']);
     expect(await offered('start', '--preset', '')).toEqual([]);
   });
 

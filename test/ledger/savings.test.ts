@@ -86,6 +86,7 @@ describe('the comparison of costs', () => {
     }
     expect(month?.under.all_on_morph.lowerMicroUsd).toBe(month?.under.all_on_morph.upperMicroUsd);
     expect(view.methods).toHaveLength(3);
+    expect(month).toMatchObject({ peakRunning: 2, runningMs: 25.5 * HOUR_MS });
   });
 
   test('changes nothing when it runs again, and takes in what came late', async () => {
@@ -111,6 +112,8 @@ test('savings of a month are those of its days, by both readings', () => {
   const day = {
     actualMicroUsd: 100,
     under: { all_on_morph: bounds, no_idle_suspend: bounds, old_rule: bounds },
+    runningMs: 10,
+    peakRunning: 3,
   };
   const { months } = summarizeSavings([
     { day: '2026-10-31', ...day },
@@ -122,4 +125,5 @@ test('savings of a month are those of its days, by both readings', () => {
     ['2026-11', 200],
   ]);
   expect(months[1]?.savedPercent.old_rule).toEqual([50, 75]);
+  expect(months[1]).toMatchObject({ runningMs: 20, peakRunning: 3 });
 });

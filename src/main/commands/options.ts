@@ -11,6 +11,19 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   };
 }
 
+/** Above zero or zero, with or without a fraction. */
+export function decimal(text: string): number {
+  if (/^\d{1,9}(\.\d{1,6})?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Give a number such as 1.5.');
+}
+
+/** A day or a moment, UTC unless it says otherwise. */
+export function instant(text: string): number {
+  const atMs = Date.parse(text);
+  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(atMs)) return atMs;
+  throw new InvalidArgumentError('Give a day or a time, such as 2026-11-01.');
+}
+
 /** `key=value`, given any number of times. */
 export function collectPairs(
   text: string,

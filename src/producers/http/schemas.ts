@@ -239,6 +239,8 @@ const periodSavings = z.object({
   savedPercent: z
     .record(z.enum(COUNTERFACTUALS), z.tuple([z.number(), z.number()]))
     .describe('By the lower and by the upper reading; below 0: it cost more.'),
+  runningMs: z.int().describe('Time of running guests.'),
+  peakRunning: z.int().describe('How many ran at once at the most.'),
 });
 
 export const savingsSchema = z.object({
