@@ -28,6 +28,7 @@ export const HEALED_INDEXES = [
   'guests:of',
   'guests:condemned',
   'guests:unowned',
+  'vmids',
 ] as const;
 
 export function measuresOf<N extends LifecycleEventName>(

@@ -13,6 +13,8 @@ import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import type { Keys } from './keys.ts';
 import { SCHEMA_VERSION } from './records.ts';
 import type { Scripts } from './scripts.ts';
+import type { BeginTransaction } from './transaction.ts';
+import { reclaimVmids } from './vmid-reclaim.ts';
 
 export interface HealedPiece {
   /** Records that were compared with their indexes. */
@@ -26,6 +28,8 @@ export interface HealedPiece {
 export interface Healing {
   /** The next piece, of about two hundred records. A dry run leaves the place where it is. */
   healNext(options: { readonly dryRun: boolean; readonly nowMs: number }): Promise<HealedPiece>;
+  /** VMIDs of a failure domain that a dead worker left held. Returns how many were given back. */
+  reclaimVmids(failureDomain: string): Promise<number>;
 }
 
 /** Records compared in one piece, in one round trip: some milliseconds of Redis. */
@@ -51,6 +55,7 @@ interface Deps {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly scripts: Scripts;
+  readonly begin: BeginTransaction;
 }
 
 export function createHealing(deps: Deps): Healing {
@@ -79,6 +84,12 @@ export function createHealing(deps: Deps): Healing {
       const next = endsPart ? (at + 1) % (indexes.length + 1) : at;
       if (!dryRun) await redis.hset(keys.healing, { part: next, cursor: piece.cursor });
       return { looked: piece.subjects.length, healed, endsRound };
+    },
+
+    async reclaimVmids(failureDomain) {
+      const reclaimed = await reclaimVmids(deps, failureDomain);
+      if (reclaimed > 0) await redis.hincrby(keys.measures, 'healed|vmids', reclaimed);
+      return reclaimed;
     },
   };
 }

@@ -111,7 +111,7 @@ export function createStore(
     deployment: createDeploymentStore(redis, keys),
     automation: createAutomationStore({ redis, keys, scripts }),
     inventory: createInventory({ redis, keys, begin }),
-    healing: createHealing({ redis, keys, scripts }),
+    healing: createHealing({ redis, keys, scripts, begin }),
     restoring: createRestoring(begin, keys),
     settlements,
     events,

@@ -4,6 +4,7 @@ import { type VmidPool, VmidRangeExhausted } from '../core/ports.ts';
 import type { Keys } from './keys.ts';
 import type { Scripts } from './scripts.ts';
 import type { BeginTransaction, Transaction } from './transaction.ts';
+import { reclaimVmids } from './vmid-reclaim.ts';
 
 /** A VMID whose guest was proved gone rests this long: somebody may still hold its name in a cache. */
 export const VMID_COOL_DOWN_MS = 10 * 60_000;
@@ -33,19 +34,25 @@ export function createVmidPool(
   const size = last - first + 1;
   const start = first + (Number.parseInt(installId.slice(0, 8), 16) % size);
 
-  return {
-    async reserve(guestId) {
-      const vmid = await deps.scripts.run(
+  const take = async (guestId: string) =>
+    Number(
+      await deps.scripts.run(
         'reserve-vmid',
         [keys.cursor, keys.holders, keys.byGuest, keys.cooling],
         [guestId, first, last, start],
-      );
-      if (Number(vmid) === 0) {
+      ),
+    );
+
+  return {
+    async reserve(guestId) {
+      let vmid = await take(guestId);
+      if (vmid === 0 && (await reclaimVmids(deps, failureDomain)) > 0) vmid = await take(guestId);
+      if (vmid === 0) {
         throw new VmidRangeExhausted(
           `no VMID left in ${first}-${last}: widen PVE_VMID_RANGE or remove guests`,
         );
       }
-      return Number(vmid);
+      return vmid;
     },
 
     async reject(guestId, vmid) {
