@@ -55,7 +55,7 @@ export interface IdleStore {
   /** Newest first. */
   days(count: number, nowMs: number): Promise<readonly IdleDay[]>;
   /** Sandboxes by when they will be suspended if nothing happens, the next first. */
-  upcoming(limit: number): Promise<readonly Upcoming[]>;
+  upcoming(limit: number, fromMs?: number): Promise<readonly Upcoming[]>;
   publishGate(report: GateReport): Promise<void>;
   gate(): Promise<GateReport | undefined>;
   due(index: DueIndex, nowMs: number, limit: number): Promise<readonly string[]>;
@@ -133,8 +133,10 @@ export function createIdleStore(redis: Redis, keys: Keys, begin: BeginTransactio
       });
     },
 
-    async upcoming(limit) {
-      const flat = await redis.zrange(keys.idle.upcoming, 0, limit - 1, 'WITHSCORES');
+    async upcoming(limit, fromMs) {
+      const from = fromMs ?? '-inf';
+      const index = keys.idle.upcoming;
+      const flat = await redis.zrange(index, from, '+inf', 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES');
       return flat.flatMap((id, index) =>
         index % 2 === 0 ? [{ sandboxId: id, atMs: Number(flat[index + 1]) }] : [],
       );
@@ -188,7 +190,9 @@ async function noteLooks(redis: Redis, keys: Keys, looks: readonly IdleLook[], n
     for (const [what, count] of Object.entries(counts)) {
       if (count === 0) continue;
       pipeline.hincrby(day, `${mode}|${what}`, Math.round(count));
-      pipeline.hincrby(keys.measures, `idle|${what}|${mode}|${provider}`, Math.round(count));
+      // What was counted and then did not happen is a count of its own: those of the metrics only rise.
+      const measure = count < 0 ? 'forgotten' : what;
+      pipeline.hincrby(keys.measures, `idle|${measure}|${mode}|${provider}`, Math.abs(Math.round(count)));
     }
   }
   pipeline.pexpire(day, DAYS_RETENTION_MS);

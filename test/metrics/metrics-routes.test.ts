@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { EmittedEventName, LifecycleEvents } from '../../src/core/events.ts';
+import { type EpisodeCounts, NO_EPISODES } from '../../src/core/idle-episode.ts';
 import type { LedgerAccount } from '../../src/core/ledger.ts';
 import type { Operation } from '../../src/core/operation.ts';
 import { createMetricsRoutes } from '../../src/dashboard/metrics/metrics-routes.ts';
@@ -235,6 +236,39 @@ test('money is shown by provider and node: what is spent now, and since the mont
   expect([node('allocated'), node('shared'), node('idle')]).toEqual([0.5, 1.25, 18.25]);
   expect(usd('ledger_backlog')).toBe(1);
   expect(text).not.toContain('pvevm-');
+});
+
+test('what suspensions were worth is counted by mode and provider, and one that came to nothing never counts down', async () => {
+  const { store } = bench;
+  const look = (mode: 'shadow' | 'enforce', counts: Partial<EpisodeCounts>) => ({
+    sandboxId: 'sbx-idle',
+    provider: 'pve-vm' as const,
+    plan: {
+      ...{ action: 'none' as const, isNew: false, record: {}, mode, lookAgainAtMs: Date.now() },
+      counts: { ...NO_EPISODES, ...counts },
+    },
+  });
+  const shadow = look('shadow', { suspended: 1, savedMs: 90_000, usedAgain: 1 });
+  const enforced = look('enforce', { suspended: 1, savedMs: 3_000 });
+  await store.idle.note([shadow, enforced, enforced, look('enforce', { suspended: -1 })], Date.now());
+  const counts = { suspended: 40, savedMs: 0, usedAgain: 1 };
+  const gate = { mode: 'shadow' as const, configured: 'enforce' as const, heldBack: 'too little' };
+  expect(valueIn(await scrape(), 'lifecycle_idle_regret_ratio')).toBeUndefined();
+  await store.idle.publishGate({ ...gate, counts, atMs: Date.now() });
+
+  const text = await scrape();
+  const value = (name: string, mode: string) =>
+    valueIn(text, `lifecycle_idle_${name}{mode="${mode}",provider="pve-vm"}`);
+  expect([value('suspensions_total', 'shadow'), value('suspensions_total', 'enforce')]).toEqual([1, 2]);
+  expect(value('suspensions_crossed_total', 'enforce')).toBe(1);
+  expect([value('saved_seconds_total', 'shadow'), value('saved_seconds_total', 'enforce')]).toEqual([90, 6]);
+  expect(value('regretted_total', 'shadow')).toBe(1);
+  expect(valueIn(text, 'lifecycle_idle_regret_ratio')).toBe(0.025);
+  expect(valueIn(text, 'lifecycle_idle_mode{mode="shadow"}')).toBe(1);
+  expect(valueIn(text, 'lifecycle_idle_mode{mode="enforce"}')).toBe(0);
+  expect(valueIn(text, 'lifecycle_idle_held_back')).toBe(1);
+  const [today] = await store.idle.days(1, Date.now());
+  expect(today?.enforce.suspended).toBe(1);
 });
 
 test('while Redis is away /metrics says so in time, and leaves out what it does not know', async () => {

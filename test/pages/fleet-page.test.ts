@@ -204,3 +204,26 @@ test('a viewer can change nothing on the board, an operator can', async () => {
   expect(await queue?.isPaused()).toBe(true);
   await queue?.resume();
 });
+
+test('what happens next: who is suspended when and by which rule, and what shadow mode would have done', async () => {
+  const { system } = world.test;
+  const { idle, redis, keys } = system.store;
+  const { running } = world.sandboxes;
+  await eventually('the sweep has looked', async () =>
+    (await idle.upcoming(10)).some(({ sandboxId }) => sandboxId === running.id),
+  );
+  const today = new Date().toISOString().slice(0, 10);
+  const counts = { 'shadow|suspended': 43, 'shadow|savedMs': 61 * 3_600_000, 'shadow|usedAgain': 2 };
+  await redis.hset(keys.idle.day(today), counts);
+  const sentence = 'would have suspended 43, saved 61 h, 2 used again within ten minutes';
+  await pageWith(sentence);
+  const upcoming = section(await page(world.tokens.viewer), 'upcoming');
+  expect(upcoming).toContain('Shadow mode: idle sandboxes are counted and left alone.');
+  const entry = upcoming.split('<li>').find((line) => line.includes(running.id)) ?? '';
+  expect(entry).toMatch(/would be suspended in 1 h 59 min|would be suspended in 2 h/);
+  expect(entry).toContain('shadow mode would suspend it at');
+  const ofTeam = section(await page(world.tokens.team), 'upcoming');
+  expect(ofTeam).toContain(running.id);
+  expect(ofTeam).not.toContain(world.sandboxes.onMorph.id);
+  expect(ofTeam).not.toContain(sentence);
+});

@@ -2,6 +2,9 @@
 import type { Automation } from '../../core/automation.ts';
 import type { BreakerState } from '../../core/breaker.ts';
 import type { CapacityReport } from '../../core/capacity-report.ts';
+import type { EpisodeCounts } from '../../core/idle-episode.ts';
+import type { IdleOutlook } from '../../core/idle-outlook.ts';
+import type { IdleMode } from '../../core/idle-policy.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
 import type { SandboxState } from '../../core/sandbox.ts';
 import type { SweepView } from '../../core/sweep.ts';
@@ -20,6 +23,28 @@ export interface FleetView {
   readonly sweeps: readonly SweepView[];
   /** For those who see the whole fleet. */
   readonly automation?: AutomationCard;
+  readonly idle: IdleCard;
+}
+
+export interface IdleCard {
+  /** The soonest first. */
+  readonly next: readonly (Pick<IdleOutlook, 'summary' | 'heldBy'> & {
+    readonly sandboxId: string;
+    readonly provider: ProviderName;
+    readonly suspendAtMs: number;
+    readonly isShadow: boolean;
+  })[];
+  readonly more: number;
+  /** For those who see the whole fleet; absent until the sweep has run once. */
+  readonly worth?: {
+    readonly mode: IdleMode;
+    readonly configured: IdleMode;
+    /** Why `enforce` is held back. */
+    readonly heldBack?: string;
+    readonly gateCounts: EpisodeCounts;
+    readonly today: Readonly<Record<'shadow' | 'enforce', EpisodeCounts>>;
+    readonly week: Readonly<Record<'shadow' | 'enforce', EpisodeCounts>>;
+  };
 }
 
 /** What happens without anybody asking. */

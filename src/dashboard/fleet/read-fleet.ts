@@ -15,6 +15,7 @@ import { MAX_PAGE } from '../../store/listing.ts';
 import type { Store } from '../../store/store.ts';
 import type { AutomationCard, Need, ProviderCard } from './fleet-view.ts';
 import { readFallbacks, type StartStory } from './read-fallbacks.ts';
+import { type IdleSnapshot, readIdle } from './read-idle.ts';
 
 export interface FleetReaderDeps {
   readonly store: Store;
@@ -42,6 +43,7 @@ export interface FleetSnapshot {
   readonly sweeps: readonly SweepView[];
   readonly otherNeeds: readonly Need[];
   readonly automation: AutomationCard;
+  readonly idle: IdleSnapshot;
 }
 
 /** Twice the design point; beyond it the page says that it shows the newest only. */
@@ -76,7 +78,7 @@ export function createFleetReader(deps: FleetReaderDeps): () => Promise<FleetSna
 
 async function readSnapshot(deps: FleetReaderDeps, atMs: number): Promise<FleetSnapshot> {
   const { store } = deps;
-  const [view, { sandboxes, truncated }, failed, unsettled, sweeps, alerts, otherNeeds, automation] =
+  const [view, { sandboxes, truncated }, failed, unsettled, sweeps, alerts, otherNeeds, automation, idle] =
     await Promise.all([
       store.deployment.view(),
       readCurrent(store),
@@ -86,6 +88,7 @@ async function readSnapshot(deps: FleetReaderDeps, atMs: number): Promise<FleetS
       store.alerts.active(),
       readOtherNeeds(deps),
       readAutomation(store),
+      readIdle(store, atMs),
     ]);
   // Redis keeps them in no order: on the page they must not change places from one look to the next.
   const statuses = [...(view?.statuses ?? [])].sort(
@@ -104,6 +107,7 @@ async function readSnapshot(deps: FleetReaderDeps, atMs: number): Promise<FleetS
     alerts,
     otherNeeds,
     automation,
+    idle,
   };
 }
 

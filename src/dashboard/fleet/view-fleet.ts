@@ -3,7 +3,15 @@ import { type ActiveAlert, ALERTS } from '../../core/alert.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Sandbox, SandboxState } from '../../core/sandbox.ts';
 import { viewSandbox } from '../../core/views.ts';
-import type { Fallback, FleetFilter, FleetView, Need, ProviderCard, SandboxTable } from './fleet-view.ts';
+import type {
+  Fallback,
+  FleetFilter,
+  FleetView,
+  IdleCard,
+  Need,
+  ProviderCard,
+  SandboxTable,
+} from './fleet-view.ts';
 import { isElsewhere } from './read-fallbacks.ts';
 import type { FleetSnapshot } from './read-fleet.ts';
 
@@ -44,6 +52,41 @@ export function viewFleet(
     waiting: viewWaiting(snapshot, isWholeFleet ? undefined : new Set(sandboxes.map(({ id }) => id))),
     sweeps: snapshot.sweeps,
     ...(isWholeFleet ? { automation: snapshot.automation } : {}),
+    idle: viewIdle(snapshot, mine, isWholeFleet),
+  };
+}
+
+/** What a person takes in at a glance. */
+const MAX_NEXT_SHOWN = 6;
+
+function viewIdle(
+  { idle: { gate, today, week, next } }: FleetSnapshot,
+  mine: (sandbox: Sandbox) => boolean,
+  isWholeFleet: boolean,
+): IdleCard {
+  const coming = next.flatMap(({ sandbox, outlook: { mode, summary, heldBy, suspendAtMs } }) =>
+    mine(sandbox) && sandbox.placement && suspendAtMs !== undefined
+      ? [
+          {
+            sandboxId: sandbox.id,
+            provider: sandbox.placement.provider,
+            isShadow: mode === 'shadow',
+            ...{ summary, heldBy, suspendAtMs },
+          },
+        ]
+      : [],
+  );
+  return {
+    next: coming.slice(0, MAX_NEXT_SHOWN),
+    more: Math.max(0, coming.length - MAX_NEXT_SHOWN),
+    ...(isWholeFleet && gate
+      ? {
+          worth: {
+            ...{ mode: gate.mode, configured: gate.configured, gateCounts: gate.counts, today, week },
+            ...(gate.heldBack === undefined ? {} : { heldBack: gate.heldBack }),
+          },
+        }
+      : {}),
   };
 }
 

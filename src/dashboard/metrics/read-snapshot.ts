@@ -6,6 +6,7 @@ import type { ProviderStatus } from '../../core/route.ts';
 import type { QueueCounts } from '../../core/views.ts';
 import { oldestWaitingAtMs } from '../../queues/oldest-waiting.ts';
 import type { Queues } from '../../queues/queues.ts';
+import type { GateReport } from '../../store/idle.ts';
 import type { Counts } from '../../store/measures.ts';
 import type { Store } from '../../store/store.ts';
 import type { WebhookTotals } from '../../store/webhook-outbox.ts';
@@ -26,6 +27,8 @@ export interface MetricsSnapshot {
   readonly webhook: WebhookTotals;
   readonly alerts: readonly ActiveAlert[];
   readonly costs: CostSnapshot;
+  /** Absent until the sweep `idle-suspend` has run once. */
+  readonly idleGate: GateReport | undefined;
 }
 
 export interface SnapshotDeps {
@@ -35,13 +38,14 @@ export interface SnapshotDeps {
 }
 
 export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Promise<MetricsSnapshot> {
-  const [measures, sandboxes, view, webhook, alerts, costs, ...queueSnapshots] = await Promise.all([
+  const [measures, sandboxes, view, webhook, alerts, costs, idleGate, ...queueSnapshots] = await Promise.all([
     store.measures.counts(),
     store.measures.sandboxes(),
     store.deployment.view(),
     store.webhook.totals(),
     store.alerts.active(),
     readCosts(store, nowMs()),
+    store.idle.gate(),
     ...PROVIDER_NAMES.map(async (provider): Promise<QueueSnapshot> => {
       const queue = queues.byProvider.get(provider);
       return {
@@ -60,6 +64,7 @@ export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Prom
     webhook,
     alerts,
     costs,
+    idleGate,
   };
 }
 

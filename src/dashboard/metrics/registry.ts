@@ -8,6 +8,7 @@ import { ALERT_NAMES } from '../../core/alert.ts';
 import { DURATION_BUCKETS_SECONDS, HEALED_INDEXES } from '../../core/measures.ts';
 import { isEnded, SANDBOX_STATES } from '../../core/sandbox.ts';
 import { defineCosts } from './cost-metrics.ts';
+import { defineIdle } from './idle-metrics.ts';
 import type { MetricsSnapshot } from './read-snapshot.ts';
 import { histogramsOf, type Series, seriesOf } from './stored-series.ts';
 
@@ -49,6 +50,7 @@ export function createRegistry(takeSnapshot: TakeSnapshot): Registry {
   defineProviders(gauge);
   defineWebhook(gauge, counter);
   defineCosts(gauge);
+  defineIdle(gauge, counter);
   gauge(
     'alerts_active',
     'Things that wait for a person, by name; see docs/runbook.md.',

@@ -2,17 +2,19 @@ import type { SweepSchedule, SweepView } from '../../core/sweep.ts';
 import type { FleetView, ProviderCard, WaitingOperation } from '../fleet/fleet-view.ts';
 import { AutomationArticle } from './automation-article.tsx';
 import { duration, interval } from './format.ts';
+import { IdleArticle } from './idle-article.tsx';
 import { Ago, Section } from './parts.tsx';
 
-type Props = Pick<FleetView, 'providers' | 'waiting' | 'sweeps' | 'automation' | 'atMs'>;
+type Props = Pick<FleetView, 'providers' | 'waiting' | 'sweeps' | 'automation' | 'idle' | 'atMs'>;
 
-export function UpcomingSection({ providers, waiting, sweeps, automation, atMs }: Props) {
+export function UpcomingSection({ providers, waiting, sweeps, automation, idle, atMs }: Props) {
   return (
     <Section id="upcoming" question="What happens next?">
       <div class="grid">
         <Queues providers={providers} />
         <Operations waiting={waiting} atMs={atMs} />
         <Sweeps sweeps={sweeps} atMs={atMs} />
+        <IdleArticle idle={idle} atMs={atMs} />
         {automation && <AutomationArticle automation={automation} />}
       </div>
     </Section>
