@@ -25,13 +25,18 @@ export async function readIdleOutlooks(
     store.automation.read(),
   ]);
   const gate = published ?? decideGate(policy.mode, NO_EPISODES, policy.gate);
+  const { distrustBeforeMs } = automation;
   return new Map(
     sandboxes.flatMap((sandbox, index) => {
       const subject = suspendSubject(sandbox);
       const activity = activities[index];
       if (subject === undefined || activity === undefined) return [];
       const watch = records[index]?.watch;
-      const verdict = decideIdleness({ subject, activity, ...(watch ? { watch } : {}), policy, nowMs });
+      const verdict = decideIdleness({
+        ...{ subject, activity, policy, nowMs },
+        ...(watch ? { watch } : {}),
+        ...(distrustBeforeMs === undefined ? {} : { distrustBeforeMs }),
+      });
       const heldBack = gate.heldBack ?? whyNotAutomatic('pause', automation, sandbox);
       const outlook = outlookOn({
         verdict,

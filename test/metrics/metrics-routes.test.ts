@@ -253,7 +253,7 @@ test('what suspensions were worth is counted by mode and provider, and one that 
   await store.idle.note([shadow, enforced, enforced, look('enforce', { suspended: -1 })], Date.now());
   const counts = { suspended: 40, savedMs: 0, usedAgain: 1 };
   const gate = { mode: 'shadow' as const, configured: 'enforce' as const, heldBack: 'too little' };
-  expect(valueIn(await scrape(), 'lifecycle_idle_regret_ratio')).toBeUndefined();
+  expect(valueIn(await scrape(), 'lifecycle_idle_regret_ratio{mode="shadow"}')).toBeUndefined();
   await store.idle.publishGate({ ...gate, counts, atMs: Date.now() });
 
   const text = await scrape();
@@ -263,7 +263,7 @@ test('what suspensions were worth is counted by mode and provider, and one that 
   expect(value('suspensions_crossed_total', 'enforce')).toBe(1);
   expect([value('saved_seconds_total', 'shadow'), value('saved_seconds_total', 'enforce')]).toEqual([90, 6]);
   expect(value('regretted_total', 'shadow')).toBe(1);
-  expect(valueIn(text, 'lifecycle_idle_regret_ratio')).toBe(0.025);
+  expect(valueIn(text, 'lifecycle_idle_regret_ratio{mode="shadow"}')).toBe(0.025);
   expect(valueIn(text, 'lifecycle_idle_mode{mode="shadow"}')).toBe(1);
   expect(valueIn(text, 'lifecycle_idle_mode{mode="enforce"}')).toBe(0);
   expect(valueIn(text, 'lifecycle_idle_held_back')).toBe(1);

@@ -38,11 +38,11 @@ export function defineIdle(gauge: Define, counter: Define): void {
   counted('idle_regretted_total', 'Of those, the ones used again within ten minutes.', 'usedAgain');
   gauge(
     'idle_regret_ratio',
-    'Share of the suspensions of seven days that were used again within ten minutes; none without any.',
-    [],
+    'Share of the suspensions of seven days that were used again within ten minutes, by the mode in force.',
+    ['mode'],
     ({ idleGate }) => {
       const value = idleGate && regretRate(idleGate.counts);
-      return value === undefined ? [] : [{ labels: {}, value }];
+      return value === undefined ? [] : [{ labels: { mode: idleGate?.mode ?? 'off' }, value }];
     },
   );
   gauge(
