@@ -112,8 +112,10 @@ async function settleLost(
         .command('HSET', keys.ledger.open, guestId, encodeOpen(interval))
         .commit());
     if (written !== false && written.ok) again += 1;
-    else if (takenAtMs > interval.fromMs) {
-      ended.push({ ...interval, toMs: takenAtMs, toEvidence: 'clock' });
+    else {
+      // What is open now may have begun before that flush: the provider's own record says so, or a clock is behind.
+      const toMs = Math.min(takenAtMs, now?.fromMs ?? takenAtMs);
+      if (toMs > interval.fromMs) ended.push({ ...interval, toMs, toEvidence: 'clock' });
     }
   }
   return { again, ended };
