@@ -2,12 +2,14 @@
  * `npm run bench [-- <what>] [--json]`: figures that the documents quote, measured on this machine; without a
  * name, all of them. Ratios travel between machines; milliseconds do not.
  */
+import { benchCosts } from './costs.ts';
 import { benchOverhead, type Figures } from './overhead.ts';
 import { benchStart } from './start.ts';
 import { benchSweep } from './sweep.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figures>>> = {
   overhead: benchOverhead,
+  costs: benchCosts,
   start: benchStart,
   sweep: benchSweep,
 };

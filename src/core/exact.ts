@@ -52,6 +52,9 @@ export function sum(amounts: Iterable<Exact>): Exact {
 
 /** Below 0, 0 or above 0, as `a` is less than, equal to or more than `b`. */
 export function compare(a: Exact, b: Exact): number {
+  if (a.denominator === b.denominator) {
+    return a.numerator < b.numerator ? -1 : a.numerator > b.numerator ? 1 : 0;
+  }
   const difference = a.numerator * b.denominator - b.numerator * a.denominator;
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }

@@ -7,7 +7,7 @@
  * were entitled to more memory than the node has, they share its cost by what they were entitled to.
  */
 import { DAY_MS, type Day, dayText, splitByDay } from './day.ts';
-import { add, type Exact, roundLines, scale, subtract, sum, ZERO } from './exact.ts';
+import { add, type Exact, roundLines, scale, subtract, sum } from './exact.ts';
 import { ratePerMs } from './ledger.ts';
 import {
   type BilledSize,
@@ -137,7 +137,7 @@ interface Group {
   readonly group: Readonly<Record<string, string>>;
   readonly ms: Partial<Record<BillingState, number>>;
   /** Time by rate, so that the one multiplication per rate is exact and the many additions are cheap. */
-  readonly msByRate: Map<string, number>;
+  readonly msByRate: Map<Exact, number>;
 }
 
 function allocate(
@@ -146,16 +146,13 @@ function allocate(
   loads: NodeLoads,
   groupBy: readonly CostGroup[],
 ): { readonly lines: readonly ExactLine[]; readonly unpriced: readonly Unpriced[] } {
-  const rates = new Map<string, Exact>();
+  const rateOfRow = internRates(book, loads);
+  const [first, ...others] = groupBy;
   const groups = new Map<string, Group>();
   const unpriced = new Map<string, { provider: ProviderName; node?: string; ms: number }>();
   for (const row of rows) {
-    const rateName = nameRate(row);
-    if (!rates.has(rateName)) {
-      const rate = rateOf(book, row, loads);
-      if (rate) rates.set(rateName, rate);
-    }
-    if (!rates.has(rateName)) {
+    const rate = rateOfRow(row);
+    if (rate === undefined) {
       const name = `${row.provider}|${row.node ?? ''}`;
       const known = unpriced.get(name) ?? {
         provider: row.provider,
@@ -165,7 +162,8 @@ function allocate(
       known.ms += row.ms;
       unpriced.set(name, known);
     }
-    const name = groupBy.map((by) => groupValue(row, by)).join('|');
+    const name =
+      first !== undefined && others.length === 0 ? groupValue(row, first) : nameGroup(row, groupBy);
     let group = groups.get(name);
     if (group === undefined) {
       const named = Object.fromEntries(groupBy.map((by) => [by, groupValue(row, by)]));
@@ -173,16 +171,36 @@ function allocate(
       groups.set(name, group);
     }
     group.ms[row.state] = (group.ms[row.state] ?? 0) + row.ms;
-    group.msByRate.set(rateName, (group.msByRate.get(rateName) ?? 0) + row.ms);
+    if (rate) group.msByRate.set(rate, (group.msByRate.get(rate) ?? 0) + row.ms);
   }
   return {
     lines: [...groups.values()].map(({ group, ms, msByRate }) => ({
       kind: 'allocated',
       group,
       ms,
-      amount: sum([...msByRate].map(([name, time]) => scale(rates.get(name) ?? ZERO, BigInt(time)))),
+      amount: sum([...msByRate].map(([rate, time]) => scale(rate, BigInt(time)))),
     })),
     unpriced: [...unpriced.values()],
+  };
+}
+
+/** Rows of tables that are kept in memory come again with every question; making their names took most of it. */
+const rateNames = new WeakMap<UsageRow, string>();
+
+/** The same object for the same rate, so that a guest's time at one price adds up over states and days. */
+function internRates(book: PriceBook, loads: NodeLoads): (row: UsageRow) => Exact | undefined {
+  const byName = new Map<string, Exact | undefined>();
+  const byValue = new Map<string, Exact>();
+  return (row) => {
+    const name = rateNames.get(row) ?? nameRate(row);
+    rateNames.set(row, name);
+    if (byName.has(name)) return byName.get(name);
+    const rate = rateOf(book, row, loads);
+    const value = rate && `${rate.numerator}/${rate.denominator}`;
+    const known = rate && value !== undefined ? (byValue.get(value) ?? rate) : undefined;
+    if (known && value !== undefined) byValue.set(value, known);
+    byName.set(name, known);
+    return known;
   };
 }
 
@@ -198,6 +216,10 @@ function rateOf(book: PriceBook, row: UsageRow, loads: NodeLoads): Exact | undef
   const load = loads.of(price, row.day);
   const capacity = loads.capacityOf(price, row.day);
   return load > capacity ? scale(rate, BigInt(capacity), BigInt(load)) : rate;
+}
+
+function nameGroup(row: UsageRow, groupBy: readonly CostGroup[]): string {
+  return groupBy.map((by) => groupValue(row, by)).join('|');
 }
 
 const NONE = 'none';

@@ -53,7 +53,11 @@ function addTo(table: Map<string, number>, field: string, ms: number): void {
   table.set(field, (table.get(field) ?? 0) + ms);
 }
 
-function usageField(account: Omit<LedgerAccount, 'guestId' | 'sandboxId'>, state: BillingState): string {
+/** What makes usage alike: of many guests one field. */
+export function usageField(
+  account: Omit<LedgerAccount, 'guestId' | 'sandboxId'>,
+  state: BillingState,
+): string {
   const { provider, failureDomain, node, teamId, userId, preset, size } = account;
   return JSON.stringify([
     provider,

@@ -6,11 +6,12 @@
  * Tables are kept in memory under their version, so a month that nobody wrote to since costs no reading.
  */
 import type { Redis } from 'ioredis';
-import { DAY_MS, type Day, dayOf, dayText, splitByDay } from '../core/day.ts';
-import { accrue } from '../core/ledger.ts';
+import { DAY_MS, type Day, type DayPart, dayOf, dayText, splitByDay } from '../core/day.ts';
+import { accrue, type LedgerAccount } from '../core/ledger.ts';
+import type { BillingState } from '../core/price-book.ts';
 import type { UsageRow } from '../core/usage-cost.ts';
 import type { Keys } from './keys.ts';
-import { guestRows, type Piece, pieceRows, usageRows } from './ledger-days.ts';
+import { guestRows, type Piece, pieceRows, usageField, usageRows } from './ledger-days.ts';
 import { decodeEntry, decodeOpen } from './ledger-encoding.ts';
 import type { Fields } from './records.ts';
 
@@ -139,16 +140,44 @@ function recentRows(
   return clip([...waiting.map(decodeEntry), ...open], { fromMs, toMs: Math.min(toMs, nowMs) }, bySandbox);
 }
 
+/** Sums up by account and state first: a busy day has tens of thousands of pieces, and few sums. */
 function clip(
   pieces: readonly Piece[],
   time: { readonly fromMs: number; readonly toMs: number },
   bySandbox: boolean,
 ): readonly UsageRow[] {
-  return pieces.flatMap(({ account, state, fromMs, toMs }) =>
-    splitByDay(Math.max(fromMs, time.fromMs), Math.min(toMs, time.toMs)).map((part) => {
-      const { guestId: _, sandboxId, ...dimensions } = account;
-      const row = { ...dimensions, state, day: part.day, ms: part.toMs - part.fromMs };
-      return bySandbox ? { ...row, sandboxId } : row;
-    }),
-  );
+  const sums = new Map<LedgerAccount, Map<string, Mutable<UsageRow>>>();
+  for (const { account, state, fromMs, toMs } of pieces) {
+    for (const part of splitByDay(Math.max(fromMs, time.fromMs), Math.min(toMs, time.toMs))) {
+      const ofAccount = sums.get(account) ?? new Map<string, Mutable<UsageRow>>();
+      sums.set(account, ofAccount);
+      const name = `${state}|${part.day}`;
+      const row = ofAccount.get(name);
+      if (row) row.ms += part.toMs - part.fromMs;
+      else ofAccount.set(name, rowOf(account, state, part, bySandbox));
+    }
+  }
+  return bySandbox ? [...sums.values()].flatMap((of) => [...of.values()]) : mergeAlike(sums);
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function rowOf(account: LedgerAccount, state: BillingState, part: DayPart, bySandbox: boolean): UsageRow {
+  const { guestId: _, sandboxId, ...dimensions } = account;
+  const row = { ...dimensions, state, day: part.day, ms: part.toMs - part.fromMs };
+  return bySandbox ? { ...row, sandboxId } : row;
+}
+
+/** One row for all guests that differ in nothing but their id. */
+function mergeAlike(sums: ReadonlyMap<LedgerAccount, ReadonlyMap<string, UsageRow>>): readonly UsageRow[] {
+  const merged = new Map<string, Mutable<UsageRow>>();
+  for (const [account, ofAccount] of sums) {
+    for (const [name, row] of ofAccount) {
+      const field = `${usageField(account, row.state)}|${name}`;
+      const known = merged.get(field);
+      if (known) known.ms += row.ms;
+      else merged.set(field, { ...row });
+    }
+  }
+  return [...merged.values()];
 }
