@@ -8,8 +8,8 @@ import { unknownIn } from './known-metrics.ts';
 
 const FOLDER = 'ops/grafana';
 
-test('there is one of the fleet', () => {
-  expect(dashboards.map(([file]) => file)).toEqual(['fleet.json']);
+test('there is one of the fleet and one of money', () => {
+  expect(dashboards.map(([file]) => file)).toEqual(['fleet.json', 'money.json']);
 });
 
 describe.each(dashboards)('%s', (_file, dashboard) => {
