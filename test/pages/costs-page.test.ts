@@ -66,6 +66,16 @@ test('a token of one team sees its own share, and neither nodes nor other teams'
   for (const text of ['red', 'green', 'pve1', 'rest of the nodes']) expect(html).not.toContain(`>${text}<`);
 });
 
+test('each budget says how far it is used and where it will end; a team is shown its own', async () => {
+  const all = await page(world.tokens.viewer);
+  for (const text of ['of $150.00', 'of $20.00', 'by the end of the month', 'at the limit: no new starts']) {
+    expect(all).toContain(text);
+  }
+  const own = await page(world.tokens.team);
+  expect(own).toContain('of $10.00');
+  expect(own).not.toContain('of $150.00');
+});
+
 test('the board tells what each provider costs, and leads to the page', async () => {
   const { queues } = JSON.parse(await page(world.tokens.viewer, '/queues/api/queues')) as {
     queues: readonly { name: string; description: string }[];

@@ -3,6 +3,7 @@
  * It is as made up as the providers are simulated; the same seed gives the same month.
  */
 import { pino } from 'pino';
+import type { Budget } from '../../src/core/budget.ts';
 import { DAY_MS, monthStartMs } from '../../src/core/day.ts';
 import type { BillingChange, LedgerAccount } from '../../src/core/ledger.ts';
 import type { ProviderName } from '../../src/core/provider-name.ts';
@@ -13,6 +14,7 @@ import { createTokens } from '../../src/producers/access/tokens.ts';
 import { bill } from '../../src/store/billing.ts';
 import type { Store } from '../../src/store/store.ts';
 import { flushLedger } from '../../src/workers/sweeps/flush-ledger.ts';
+import { tallyBudgets } from '../../src/workers/sweeps/tally-budgets.ts';
 import { startTestSystem, type TestSystem } from '../support/system.ts';
 
 /** The afternoon of a Friday, three weeks into a month, whatever day the test runs on. */
@@ -23,6 +25,23 @@ const STARTS_A_DAY = 9;
 /** What `flushLedger` takes at once is bounded; the month is told in parts. */
 const FLUSH_EVERY_DAYS = 7;
 
+/** One that holds, one that will not, and one that is spent. */
+const BUDGETS: readonly Budget[] = [
+  { name: 'sandboxes', scope: { of: 'deployment' }, monthlyMicroUsd: 150_000_000, atLimit: 'alert' },
+  {
+    name: 'morph',
+    scope: { of: 'provider', provider: 'morph' },
+    monthlyMicroUsd: 20_000_000,
+    atLimit: 'route_away',
+  },
+  {
+    name: 'team blue',
+    scope: { of: 'team', teamId: 'blue' },
+    monthlyMicroUsd: 10_000_000,
+    atLimit: 'stop_admitting',
+  },
+];
+
 export interface CostsWorld {
   readonly test: TestSystem;
   readonly http: Http;
@@ -30,13 +49,16 @@ export interface CostsWorld {
   close(): Promise<void>;
 }
 
-export async function startCostsWorld(deployment = 'example'): Promise<CostsWorld> {
+export async function startCostsWorld(deployment?: string): Promise<CostsWorld> {
   const test = await startTestSystem({
-    deployment: `${deployment}-${process.pid}-${Math.floor(performance.now())}`,
+    ...(deployment === undefined ? {} : { deployment }),
+    budgets: BUDGETS,
+    nowMs: () => NOW_MS,
   });
   const { store } = test.system;
   await store.costs.publishPrices(LOCAL_PRICES);
   await tellMonth(store);
+  await tallyBudgets({ store, nowMs: () => NOW_MS }, { dryRun: false });
   const http = await startHttp(
     test.system,
     {

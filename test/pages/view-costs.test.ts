@@ -37,10 +37,29 @@ const ENTRIES = [
 ];
 
 function snapshot(change: Partial<CostsSnapshot> = {}): CostsSnapshot {
-  return { atMs: NOON, book: BOOK, rows: ENTRIES.map(rowOf), open: [], simulated: [], ...change };
+  return {
+    atMs: NOON,
+    book: BOOK,
+    rows: ENTRIES.map(rowOf),
+    open: [],
+    simulated: [],
+    budgets: [],
+    ...change,
+  };
 }
 
 describe('a month', () => {
+  it('of one team has that team’s budgets alone', () => {
+    const budget = { limitMicroUsd: 1, spentMicroUsd: 0, reservedMicroUsd: 0, atLimit: 'alert' } as const;
+    const budgets = [
+      { ...budget, name: 'all', scope: { of: 'deployment' } },
+      { ...budget, name: 'of red', scope: { of: 'team', teamId: 'red' } },
+      { ...budget, name: 'of blue', scope: { of: 'team', teamId: 'blue' } },
+    ] as const;
+    expect(viewMonth(snapshot({ budgets }), 'red').budgets.map(({ name }) => name)).toEqual(['of red']);
+    expect(viewMonth(snapshot({ budgets }), undefined).budgets.length).toBe(3);
+  });
+
   it('costs on Morph alone what the counterfactual of its history costs', () => {
     const moved = ENTRIES.flatMap((each) => asUnder('all_on_morph', [each]).lower);
     const expected = toMicroUsd(sum(moved.map((each) => priceEntry(BOOK, each))));
@@ -100,6 +119,7 @@ test('however many look, the ledger is read once in ten seconds, and each view i
       costs: { prices: async () => BOOK },
       deployment: { view: async () => undefined },
       reading: {},
+      budgets: { read: async () => ({ budgets: [] }) },
     } as never,
   });
   const [first, second] = await Promise.all([reader.month(undefined), reader.month(undefined)]);

@@ -1,5 +1,5 @@
 /** What the costs page and the board show. All amounts are whole micro-dollars. */
-import type { Forecast } from '../../core/budget.ts';
+import type { BudgetView, Forecast } from '../../core/budget.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
 import type { NodeCost, Unpriced } from '../../core/usage-cost.ts';
 
@@ -58,8 +58,9 @@ export interface MonthView {
   readonly nodes: readonly NodeCost[];
   /** Absent while nobody has looked. */
   readonly fallbacks?: FallbackCost;
+  /** Those of the team alone, where it is of one. */
+  readonly budgets: readonly BudgetView[];
   readonly unpriced: readonly Unpriced[];
-  /** Proxmox guests that ran, and a book without a price of a node: the month looks cheaper than it is. */
   readonly pricesAsOf: string;
   readonly priceSources: readonly string[];
 }

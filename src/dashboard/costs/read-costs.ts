@@ -2,14 +2,14 @@
  * Reads what the costs page and the board show: this month's usage, what is open, prices, who is simulated. One
  * snapshot serves every viewer for ten seconds; each team's view of it is worked out once.
  */
-import { monthStartMs } from '../../core/day.ts';
+import { monthStartMs, monthText } from '../../core/day.ts';
 import type { Store } from '../../store/store.ts';
 import type { FallbackCost, MonthView } from './costs-view.ts';
 import { readFallbackCost } from './read-fallback-cost.ts';
 import { type CostsSnapshot, viewMonth } from './view-costs.ts';
 
 export interface CostsReaderDeps {
-  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'reading'>;
+  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'reading' | 'budgets'>;
   readonly nowMs: () => number;
 }
 
@@ -51,7 +51,9 @@ async function readSnapshot(
     store.deployment.view(),
   ]);
   const simulated = (view?.statuses ?? []).filter((status) => status.simulated);
-  return { atMs, book, rows, open, simulated: simulated.map(({ provider }) => provider), fallbacks };
+  const { budgets } = await store.budgets.read(view?.settings.budgets ?? [], monthText(atMs));
+  const names = simulated.map(({ provider }) => provider);
+  return { atMs, book, rows, open, simulated: names, fallbacks, budgets };
 }
 
 /** A failure is the request's that met it; the next one tries anew. */

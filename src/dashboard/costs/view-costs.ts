@@ -1,5 +1,5 @@
 /** From a snapshot of the ledger to what one person may see of this month. Pure. */
-import { forecastMonthEnd } from '../../core/budget.ts';
+import { type BudgetView, forecastMonthEnd } from '../../core/budget.ts';
 import { anHourOf } from '../../core/budget-spend.ts';
 import { dayText, monthStartMs, nextMonthStartMs, splitByDay } from '../../core/day.ts';
 import type { OpenInterval } from '../../core/ledger.ts';
@@ -17,6 +17,7 @@ export interface CostsSnapshot {
   readonly open: readonly OpenInterval[];
   readonly simulated: readonly ProviderName[];
   readonly fallbacks?: FallbackCost;
+  readonly budgets: readonly BudgetView[];
 }
 
 /** @param teamId only what this team's sandboxes cost; `undefined`: everything */
@@ -64,6 +65,9 @@ export function viewMonth(snapshot: CostsSnapshot, teamId: string | undefined): 
     days: viewDays(price(['day', 'provider']).lines, onMorphOf(elsewhere, ['day']).lines, time),
     nodes: byProvider.nodes,
     ...(withNodes && snapshot.fallbacks ? { fallbacks: snapshot.fallbacks } : {}),
+    budgets: snapshot.budgets.filter(
+      ({ scope }) => teamId === undefined || (scope.of === 'team' && scope.teamId === teamId),
+    ),
     unpriced: byProvider.unpriced,
     pricesAsOf: book.asOf,
     priceSources: book.sources,

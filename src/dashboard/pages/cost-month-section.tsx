@@ -44,7 +44,7 @@ export function CostMonthSection({ month }: { readonly month: MonthView }) {
       </div>
       <p>{sumUp(month)}</p>
       <details id="days-details">
-        <summary>Each day as a table</summary>
+        <summary id="days-summary">Each day as a table</summary>
         <div class="scrolls">
           <table id="days">
             <thead>

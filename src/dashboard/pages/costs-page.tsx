@@ -1,5 +1,6 @@
 import type { Principal } from '../../core/principal.ts';
 import type { MonthView } from '../costs/costs-view.ts';
+import { CostBudgetsSection } from './cost-budgets-section.tsx';
 import { CostGroupsSection } from './cost-groups-section.tsx';
 import { CostHeadline } from './cost-headline.tsx';
 import { CostKnowledgeSection } from './cost-knowledge-section.tsx';
@@ -44,6 +45,7 @@ export function CostsPage({ frame, month, principal }: CostsPageProps) {
       <div id="live" data-every={REFRESH_MS}>
         <CostHeadline month={month} />
         <CostMonthSection month={month} />
+        <CostBudgetsSection budgets={month.budgets} />
         <CostGroupsSection month={month} />
         <CostSavingsSection month={month} />
         {month.nodes.length > 0 && <CostNodesSection nodes={month.nodes} />}
