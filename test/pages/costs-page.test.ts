@@ -66,6 +66,18 @@ test('a token of one team sees its own share, and neither nodes nor other teams'
   for (const text of ['red', 'green', 'pve1', 'rest of the nodes']) expect(html).not.toContain(`>${text}<`);
 });
 
+test('what the old rule would have cost is shown with both bounds, to those who see everything', async () => {
+  const { months } = await world.test.system.store.savings.read({
+    fromMs: monthStartMs(NOW_MS),
+    toMs: NOW_MS,
+  });
+  const { lowerMicroUsd = -1, upperMicroUsd = -1 } = months[0]?.under.old_rule ?? {};
+  expect(upperMicroUsd).toBeGreaterThan(lowerMicroUsd);
+  const bounds = `${money(lowerMicroUsd)} to ${money(upperMicroUsd)}`;
+  expect(await page(world.tokens.viewer)).toContain(bounds);
+  expect(await page(world.tokens.team)).not.toContain(bounds);
+});
+
 test('each budget says how far it is used and where it will end; a team is shown its own', async () => {
   const all = await page(world.tokens.viewer);
   for (const text of ['of $150.00', 'of $20.00', 'by the end of the month', 'at the limit: no new starts']) {

@@ -13,6 +13,7 @@ import { LOCAL_PRICES } from '../../src/platform/price-book-file.ts';
 import { createTokens } from '../../src/producers/access/tokens.ts';
 import { bill } from '../../src/store/billing.ts';
 import type { Store } from '../../src/store/store.ts';
+import { compareCosts } from '../../src/workers/sweeps/compare-costs.ts';
 import { flushLedger } from '../../src/workers/sweeps/flush-ledger.ts';
 import { tallyBudgets } from '../../src/workers/sweeps/tally-budgets.ts';
 import { startTestSystem, type TestSystem } from '../support/system.ts';
@@ -58,6 +59,7 @@ export async function startCostsWorld(deployment?: string): Promise<CostsWorld> 
   const { store } = test.system;
   await store.costs.publishPrices(LOCAL_PRICES);
   await tellMonth(store);
+  await compareCosts({ store, nowMs: () => NOW_MS }, { dryRun: false, signal: new AbortController().signal });
   await tallyBudgets({ store, nowMs: () => NOW_MS }, { dryRun: false });
   const http = await startHttp(
     test.system,

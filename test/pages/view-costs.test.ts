@@ -118,6 +118,7 @@ test('however many look, the ledger is read once in ten seconds, and each view i
       },
       costs: { prices: async () => BOOK },
       deployment: { view: async () => undefined },
+      savings: { read: async () => ({ months: [] }) },
       reading: {},
       budgets: { read: async () => ({ budgets: [] }) },
     } as never,

@@ -1,6 +1,7 @@
 /** What the costs page and the board show. All amounts are whole micro-dollars. */
 import type { BudgetView, Forecast } from '../../core/budget.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
+import type { PeriodSavings } from '../../core/savings.ts';
 import type { NodeCost, Unpriced } from '../../core/usage-cost.ts';
 
 /** One provider, team or preset in this month. */
@@ -41,6 +42,11 @@ export interface FallbackCost {
   readonly unknown: number;
 }
 
+/** This month as it was last compared with other policies. */
+export interface MonthSavings extends PeriodSavings {
+  readonly comparedAtMs: number;
+}
+
 export interface MonthView {
   readonly atMs: number;
   readonly fromMs: number;
@@ -58,6 +64,8 @@ export interface MonthView {
   readonly nodes: readonly NodeCost[];
   /** Absent while nobody has looked. */
   readonly fallbacks?: FallbackCost;
+  /** Absent for one team, and before the first comparison of the month. */
+  readonly savings?: MonthSavings;
   /** Those of the team alone, where it is of one. */
   readonly budgets: readonly BudgetView[];
   readonly unpriced: readonly Unpriced[];

@@ -9,7 +9,7 @@ import { readFallbackCost } from './read-fallback-cost.ts';
 import { type CostsSnapshot, viewMonth } from './view-costs.ts';
 
 export interface CostsReaderDeps {
-  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'reading' | 'budgets'>;
+  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'reading' | 'budgets' | 'savings'>;
   readonly nowMs: () => number;
 }
 
@@ -44,16 +44,21 @@ async function readSnapshot(
   atMs: number,
   fallbacks: FallbackCost,
 ): Promise<CostsSnapshot> {
-  const [book, rows, open, view] = await Promise.all([
+  const time = { fromMs: monthStartMs(atMs), toMs: atMs };
+  const [book, rows, open, view, compared] = await Promise.all([
     store.costs.prices(),
-    store.ledger.usage({ fromMs: monthStartMs(atMs), toMs: atMs, nowMs: atMs, bySandbox: false }),
+    store.ledger.usage({ ...time, nowMs: atMs, bySandbox: false }),
     store.ledger.openIntervals(),
     store.deployment.view(),
+    store.savings.read(time),
   ]);
   const simulated = (view?.statuses ?? []).filter((status) => status.simulated);
   const { budgets } = await store.budgets.read(view?.settings.budgets ?? [], monthText(atMs));
   const names = simulated.map(({ provider }) => provider);
-  return { atMs, book, rows, open, simulated: names, fallbacks, budgets };
+  const [month] = compared.months;
+  const { comparedAtMs } = compared;
+  const savings = month && comparedAtMs !== undefined ? { savings: { ...month, comparedAtMs } } : {};
+  return { atMs, book, rows, open, simulated: names, fallbacks, budgets, ...savings };
 }
 
 /** A failure is the request's that met it; the next one tries anew. */

@@ -7,7 +7,14 @@ import { holdsMemory, type PriceBook } from '../../core/price-book.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../../core/provider-name.ts';
 import { type CostGroup, type CostLine, priceUsage, type UsageRow } from '../../core/usage-cost.ts';
 import { onMorph } from '../../core/usage-on-morph.ts';
-import type { DayCost, FallbackCost, GroupCost, MonthView, ProviderCost } from './costs-view.ts';
+import type {
+  DayCost,
+  FallbackCost,
+  GroupCost,
+  MonthSavings,
+  MonthView,
+  ProviderCost,
+} from './costs-view.ts';
 
 export interface CostsSnapshot {
   readonly atMs: number;
@@ -17,6 +24,7 @@ export interface CostsSnapshot {
   readonly open: readonly OpenInterval[];
   readonly simulated: readonly ProviderName[];
   readonly fallbacks?: FallbackCost;
+  readonly savings?: MonthSavings;
   readonly budgets: readonly BudgetView[];
 }
 
@@ -65,6 +73,7 @@ export function viewMonth(snapshot: CostsSnapshot, teamId: string | undefined): 
     days: viewDays(price(['day', 'provider']).lines, onMorphOf(elsewhere, ['day']).lines, time),
     nodes: byProvider.nodes,
     ...(withNodes && snapshot.fallbacks ? { fallbacks: snapshot.fallbacks } : {}),
+    ...(withNodes && snapshot.savings ? { savings: snapshot.savings } : {}),
     budgets: snapshot.budgets.filter(
       ({ scope }) => teamId === undefined || (scope.of === 'team' && scope.teamId === teamId),
     ),

@@ -1,10 +1,11 @@
+import type { CounterfactualName } from '../../core/counterfactual.ts';
 import type { MonthView } from '../costs/costs-view.ts';
 import { money, percent } from './money.ts';
 import { Section } from './parts.tsx';
 
 /** The same history under other policies, and what was paid for nothing. */
 export function CostSavingsSection({ month }: { readonly month: MonthView }) {
-  const { spentMicroUsd, onMorphMicroUsd, fallbacks, teamId } = month;
+  const { spentMicroUsd, onMorphMicroUsd, fallbacks, savings, teamId } = month;
   const saved = onMorphMicroUsd - spentMicroUsd;
   return (
     <Section id="saved" question="What did it save?" note="The same sandboxes, priced another way.">
@@ -36,24 +37,82 @@ export function CostSavingsSection({ month }: { readonly month: MonthView }) {
                 {teamId === undefined ? '; the nodes count in full, idle hours too.' : '.'}
               </td>
             </tr>
-            <tr>
-              <th scope="row">The old rule</th>
-              <td class="number quiet" data-label="cost">
-                not known yet
-              </td>
-              <td class="number quiet" data-label="saved">
-                not known yet
-              </td>
-              <td data-label="how sure">
-                One hour, then a pause, woken by any request: nobody has priced this month so.
-              </td>
-            </tr>
+            {OTHER_POLICIES.map((policy) => (
+              <Policy policy={policy} savings={savings} />
+            ))}
           </tbody>
         </table>
       </div>
       {fallbacks && <p>{describeFallbacks(fallbacks)}</p>}
     </Section>
   );
+}
+
+interface OtherPolicy {
+  readonly name: CounterfactualName;
+  readonly title: string;
+  readonly howSure: string;
+}
+
+const OTHER_POLICIES: readonly OtherPolicy[] = [
+  {
+    name: 'old_rule',
+    title: 'The old rule on Morph',
+    howSure:
+      'An hour, then a pause; any request wakes it; at 21:00 UTC what is old is paused. Between no request but the use that was, and a tab that is open all along.',
+  },
+  {
+    name: 'no_idle_suspend',
+    title: 'Nothing suspended when idle',
+    howSure: 'Between every pause having been a caller’s own, and every one a sweep’s.',
+  },
+];
+
+function Policy({
+  policy: { name, title, howSure },
+  savings,
+}: {
+  readonly policy: OtherPolicy;
+  readonly savings: MonthView['savings'];
+}) {
+  if (savings === undefined) {
+    return (
+      <tr>
+        <th scope="row">{title}</th>
+        <td class="number quiet" data-label="cost">
+          not known
+        </td>
+        <td class="number quiet" data-label="saved">
+          not known
+        </td>
+        <td data-label="how sure">The sweep compare-costs has not priced this month so.</td>
+      </tr>
+    );
+  }
+  const { lowerMicroUsd, upperMicroUsd } = savings.under[name];
+  const saved = [lowerMicroUsd, upperMicroUsd].map((each) => each - savings.actualMicroUsd) as [
+    number,
+    number,
+  ];
+  return (
+    <tr>
+      <th scope="row">{title}</th>
+      <td class="number" data-label="cost">
+        {range(lowerMicroUsd, upperMicroUsd)}
+      </td>
+      <td class="number" data-label="saved">
+        {range(...saved)}
+      </td>
+      <td data-label="how sure">
+        {howSure}{' '}
+        <span class="quiet">As of {new Date(savings.comparedAtMs).toISOString().slice(11, 16)} UTC.</span>
+      </td>
+    </tr>
+  );
+}
+
+function range(lower: number, upper: number): string {
+  return money(lower) === money(upper) ? money(lower) : `${money(lower)} to ${money(upper)}`;
 }
 
 function describeFallbacks({ sandboxes, microUsd, unknown }: NonNullable<MonthView['fallbacks']>): string {
