@@ -30,6 +30,8 @@ export interface CostsView extends PricedUsage {
   readonly currency: 'USD';
   /** The day on which somebody last looked at the prices. */
   readonly pricesAsOf: string;
+  /** What of the total is no part of sandboxes: the other lines of the bill. */
+  readonly otherMicroUsd: number;
   readonly groupBy: readonly CostGroup[];
   /** What providers charged for the whole days of that time, as far as they tell. None for a team. */
   readonly billed: readonly BilledDay[];

@@ -47,6 +47,14 @@ export interface NodePrice {
   readonly sharedMib: number;
 }
 
+/** Another line of the bill that costs the same every month. */
+export interface FixedLine {
+  readonly line: string;
+  readonly fromDay: Day;
+  readonly untilDay?: Day;
+  readonly usdPerMonth: Exact;
+}
+
 export interface PriceBook {
   /** The day on which somebody last looked at the prices. */
   readonly asOf: string;
@@ -55,6 +63,8 @@ export interface PriceBook {
   /** By day. The earliest holds for everything before it, too. */
   readonly morph: readonly McuPrice[];
   readonly nodes: readonly NodePrice[];
+  /** No part of what sandboxes cost. */
+  readonly lines?: readonly FixedLine[];
 }
 
 /** How a provider's guests are priced. */
@@ -89,7 +99,10 @@ export function nodePriceOn(
   );
 }
 
-export function isPricedOn({ fromDay, untilDay }: NodePrice, day: Day): boolean {
+export function isPricedOn(
+  { fromDay, untilDay }: Pick<NodePrice, 'fromDay' | 'untilDay'>,
+  day: Day,
+): boolean {
   return fromDay <= day && (untilDay === undefined || day < untilDay);
 }
 
@@ -106,7 +119,7 @@ export function mcuRatePerMs(price: McuPrice, size: BilledSize, state: BillingSt
 }
 
 /** What a node costs in one day of a month: every day of a month costs the same. */
-export function nodeCostPerDay(price: NodePrice, day: Day): Exact {
+export function nodeCostPerDay(price: Pick<NodePrice, 'usdPerMonth'>, day: Day): Exact {
   return scale(price.usdPerMonth, 1n, BigInt(daysInMonthOf(day)));
 }
 

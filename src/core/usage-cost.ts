@@ -41,8 +41,8 @@ export interface UsageRow {
 export const COST_GROUPS = ['provider', 'team', 'preset', 'user', 'sandbox', 'state', 'day'] as const;
 export type CostGroup = (typeof COST_GROUPS)[number];
 
-/** `allocated` to guests; of a node, what was `idle` and what is `shared` by all. */
-export type CostKind = 'allocated' | 'idle' | 'shared';
+/** `allocated` to guests; of a node, what was `idle` and what is `shared` by all; `other`: no part of sandboxes. */
+export type CostKind = 'allocated' | 'idle' | 'shared' | 'other';
 
 export interface CostLine {
   readonly kind: CostKind;

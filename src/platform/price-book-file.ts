@@ -34,12 +34,20 @@ const nodePrice = z.strictObject({
   sharedMib: z.int().min(0).default(0),
 });
 
+const fixedLine = z.strictObject({
+  line: z.string().regex(/^[\w.-]{1,64}$/, 'a name of letters, digits, _ . -'),
+  from: day,
+  until: day.optional(),
+  usdPerMonth: amount,
+});
+
 export const priceBookSchema = z
   .strictObject({
     asOf: day,
     sources: z.array(z.string().min(1)).default([]),
     morph: z.array(morphPrice).default([]),
     nodes: z.array(nodePrice).default([]),
+    lines: z.array(fixedLine).optional(),
   })
   .superRefine(({ nodes }, context) => {
     for (const [index, node] of nodes.entries()) {
@@ -110,11 +118,17 @@ export function readPriceBookFile(path: string, problems: Problems): PriceBookTe
 }
 
 /** As it is calculated with: by day, and no two prices of one node at a time. */
-export function toPriceBook({ asOf, sources, morph, nodes }: PriceBookText): PriceBook {
+export function toPriceBook({ asOf, sources, morph, nodes, lines = [] }: PriceBookText): PriceBook {
   const byDay = nodes.toSorted((a, b) => a.from.localeCompare(b.from));
   return {
     asOf,
     sources,
+    lines: lines.map(({ line, from, until, usdPerMonth }) => ({
+      line,
+      fromDay: toDay(from),
+      ...(until === undefined ? {} : { untilDay: toDay(until) }),
+      usdPerMonth: toExact(usdPerMonth),
+    })),
     morph: morph
       .toSorted((a, b) => a.from.localeCompare(b.from))
       .map(({ from, usdPerMcuHour, mcuMemoryMib, mcuDiskGib, usdPerStoredGibHour }) => ({

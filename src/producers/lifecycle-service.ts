@@ -4,11 +4,13 @@
  * is decided here.
  */
 import type { BudgetsView } from '../core/budget.ts';
+import { type MeteredLine, type MeteredLineView, viewMeteredLine } from '../core/cost-lines.ts';
 import { type CostOptions, type CostsView, planCostQuery } from '../core/costs.ts';
 import { monthStartMs, monthText } from '../core/day.ts';
 import type { HistoryEntry } from '../core/events.ts';
 import { isLifecycleError, LifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, PauseOptions, ResumeOptions } from '../core/operation.ts';
+import type { FixedLine } from '../core/price-book.ts';
 import { isEnded, type Sandbox } from '../core/sandbox.ts';
 import type { SavingsOptions, SavingsView } from '../core/savings.ts';
 import type { StartRequest } from '../core/start-request.ts';
@@ -67,6 +69,9 @@ export interface LifecycleService {
   costs(options: CostOptions, caller: Caller): Promise<CostsView>;
   /** Of the whole deployment: not for tokens of one team. */
   savings(options: SavingsOptions, caller: Caller): Promise<SavingsView>;
+  /** Another line of the bill; not for tokens of one team. */
+  tellCostLine(line: MeteredLine, caller: Caller): Promise<MeteredLineView>;
+  costLines(caller: Caller): Promise<CostLinesView>;
   /** A caller of one team is told of that team's budgets. */
   budgets(caller: Caller): Promise<BudgetsView>;
   /** The operation once it settled; `undefined` when the time is over. Rejects with the signal's reason. */
@@ -167,6 +172,8 @@ export function createLifecycleService(deps: ServiceDeps): LifecycleService {
     providers: () => reported(() => providers(deps)),
     costs: (options, caller) => reported(() => costs(deps, options, caller)),
     savings: (options, caller) => reported(() => savings(deps, options, caller)),
+    tellCostLine: (line, caller) => reported(() => tellCostLine(deps, line, caller)),
+    costLines: (caller) => reported(() => costLines(deps, caller)),
     budgets: (caller) => reported(() => budgets(deps, caller)),
     untilSettled: (operation, { timeoutMs, signal }) =>
       reported(() => store.settlements.wait(operation, { timeoutMs, ...(signal ? { signal } : {}) })),
@@ -275,6 +282,35 @@ async function savings(
   const from = fromMs ?? monthStartMs(to);
   if (from > to) throw invalidRequest(['from: it is later than to']);
   return store.savings.read({ fromMs: from, toMs: to });
+}
+
+export interface CostLinesView {
+  readonly fixed: readonly FixedLine[];
+  readonly metered: readonly MeteredLineView[];
+}
+
+async function costLines({ store }: ServiceDeps, caller: Caller): Promise<CostLinesView> {
+  forAllTeams(caller, 'the other lines of the bill are the whole deployment’s');
+  const [book, metered] = await Promise.all([store.costs.prices(), store.costLines.all()]);
+  return { fixed: book.lines ?? [], metered: metered.map(viewMeteredLine) };
+}
+
+async function tellCostLine(
+  { store, nowMs }: ServiceDeps,
+  told: MeteredLine,
+  caller: Caller,
+): Promise<MeteredLineView> {
+  forAllTeams(caller, 'the other lines of the bill are the whole deployment’s');
+  const kept = await store.costLines.tell(told, nowMs());
+  if (kept === 'full') throw invalidRequest(['id: there are as many lines as are kept for 13 months']);
+  const isSame = kept.line === told.line && kept.microUsd === told.microUsd && kept.day === told.day;
+  if (isSame) return viewMeteredLine(kept);
+  throw new LifecycleError({
+    code: 'idempotency_key_reused',
+    message: 'id: another line was told under it',
+    remediation: 'To correct a line, tell the difference under another id.',
+    retryable: false,
+  });
 }
 
 function forAllTeams({ teamId }: Caller, what: string): void {

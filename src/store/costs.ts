@@ -1,5 +1,6 @@
 /** The ledger's usage at the prices that workers publish: what the API, the pages and the metrics show. */
 import type { Redis } from 'ioredis';
+import { otherCosts } from '../core/cost-lines.ts';
 import { type CostRates, ratesPerHour } from '../core/cost-rate.ts';
 import { type CostQuery, type CostsView, limitLines } from '../core/costs.ts';
 import type { PriceBook } from '../core/price-book.ts';
@@ -11,6 +12,7 @@ import {
   toPriceBook,
 } from '../platform/price-book-file.ts';
 import type { BilledDays } from './billed-days.ts';
+import type { CostLineStore } from './cost-lines.ts';
 import type { Keys } from './keys.ts';
 import type { LedgerStore } from './ledger.ts';
 
@@ -28,9 +30,10 @@ export interface CostsDeps {
   readonly keys: Keys;
   readonly ledger: LedgerStore;
   readonly billedDays: BilledDays;
+  readonly costLines: CostLineStore;
 }
 
-export function createCosts({ redis, keys, ledger, billedDays }: CostsDeps): CostsStore {
+export function createCosts({ redis, keys, ledger, billedDays, costLines }: CostsDeps): CostsStore {
   let known = { text: '', book: toPriceBook(PUBLISHED_PRICES) };
 
   async function prices(): Promise<PriceBook> {
@@ -52,15 +55,19 @@ export function createCosts({ redis, keys, ledger, billedDays }: CostsDeps): Cos
     },
     async read({ fromMs, toMs, nowMs, groupBy, limit, teamId }) {
       const bySandbox = groupBy.includes('sandbox');
-      const [book, all, billed] = await Promise.all([
+      const [book, all, billed, metered] = await Promise.all([
         prices(),
         ledger.usage({ fromMs, toMs, nowMs, bySandbox }),
         // A bill is of the whole account: no team's business.
         teamId === undefined ? billedDays.within({ fromMs, toMs }) : [],
+        teamId === undefined ? costLines.all() : [],
       ]);
       const rows = teamId === undefined ? all : all.filter((row) => row.teamId === teamId);
       const withNodes = teamId === undefined;
       const priced = priceUsage(book, rows, { groupBy, fromMs, toMs, withNodes });
+      const byDay = groupBy.includes('day');
+      const other = otherCosts(teamId === undefined ? book : {}, metered, { fromMs, toMs, byDay });
+      const lines = [...priced.lines, ...other.lines].sort((a, b) => b.microUsd - a.microUsd);
       return {
         fromMs,
         toMs,
@@ -68,7 +75,9 @@ export function createCosts({ redis, keys, ledger, billedDays }: CostsDeps): Cos
         pricesAsOf: book.asOf,
         groupBy,
         ...priced,
-        ...limitLines(priced.lines, limit),
+        totalMicroUsd: priced.totalMicroUsd + other.totalMicroUsd,
+        otherMicroUsd: other.totalMicroUsd,
+        ...limitLines(lines, limit),
         billed,
       };
     },

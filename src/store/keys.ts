@@ -59,6 +59,7 @@
  * | ledger:writer | who moves the journal into files and tables now | a minute | 60 |
  * | budgets | spent and reserved by budget, as of the last tally and with what was reserved since | for ever, a handful | 100 |
  * | budgets:reservations | start → what it holds in which budgets | until it failed, or an hour after it succeeded | 120 |
+ * | cost-lines | other lines of the bill, as they were told | 13 months, at most 10,000 | 120 |
  * | savings | day → what it cost, and would have under other policies | 13 months | 350 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
@@ -132,6 +133,8 @@ export interface Keys {
   readonly budgets: BudgetKeys;
   /** Day → actual cost and cost under other policies. */
   readonly savings: string;
+  /** Id → metered line of the bill. */
+  readonly costLines: string;
 }
 
 export interface BudgetKeys {
@@ -311,6 +314,7 @@ export function createKeys(deployment: string): Keys {
     },
     ledger: createLedgerKeys(`${tag}:ledger`),
     savings: `${tag}:savings`,
+    costLines: `${tag}:cost-lines`,
     budgets: { use: `${tag}:budgets`, reservations: `${tag}:budgets:reservations` },
   };
 }

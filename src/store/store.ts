@@ -10,6 +10,7 @@ import { type BilledDays, createBilledDays } from './billed-days.ts';
 import { type Breakers, createBreakers } from './breakers.ts';
 import { type BudgetStore, createBudgets } from './budgets.ts';
 import { type Claims, createClaims, type LeaseTiming } from './claims.ts';
+import { type CostLineStore, createCostLines } from './cost-lines.ts';
 import { type CostsStore, createCosts } from './costs.ts';
 import { createDeploymentStore, type DeploymentStore } from './deployment.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
@@ -64,6 +65,7 @@ export interface Store {
   readonly budgets: BudgetStore;
   readonly histories: HistoryReader;
   readonly savings: SavingsStore;
+  readonly costLines: CostLineStore;
   readonly costs: CostsStore;
   readonly billedDays: BilledDays;
   readonly idle: IdleStore;
@@ -95,6 +97,7 @@ export function createStore(
   const events = createEventLog(redis, keys);
   const alerts = createAlertStore({ redis, keys, scripts, onAlert });
   const ledger = createLedger({ redis, keys, scripts });
+  const costLines = createCostLines(redis, keys);
   const billedDays = createBilledDays(redis, keys);
   return {
     redis,
@@ -123,13 +126,14 @@ export function createStore(
     memory: createMemoryWatch(redis),
     breakers: createBreakers({ redis, keys, begin, alerts }),
     ledger,
-    costs: createCosts({ redis, keys, ledger, billedDays }),
+    costs: createCosts({ redis, keys, ledger, billedDays, costLines }),
     billedDays,
     idle: createIdleStore(redis, keys, begin),
     sweeps: createSweepStore(redis, keys),
     budgets: createBudgets(redis, keys, scripts),
     histories: createHistoryReader(redis, keys),
     savings: createSavings(redis, keys),
+    costLines,
     activity: createActivityStore({ redis, keys, scripts }),
     webhook: createWebhookOutbox({ redis, keys, scripts, deployment }),
     async close() {

@@ -71,6 +71,8 @@ test('the document describes every route, and the routes exist', async () => {
     [
       'GET /v1/costs',
       'GET /v1/budgets',
+      'GET /v1/costs/lines',
+      'POST /v1/costs/lines',
       'GET /v1/costs/savings',
       'GET /v1/events',
       'GET /v1/operations',

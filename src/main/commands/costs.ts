@@ -37,9 +37,11 @@ export const addCosts: AddCommand = (program, context) => {
 export function costsSheet(costs: CostsView): Sheet {
   const { lines, others, groupBy, unpriced } = costs;
   const rows = lines.map(({ kind, group, microUsd, ms }) => [
-    kind === 'allocated'
-      ? groupBy.map((by) => group[by] ?? '').join(' ')
-      : `${group.node ?? ''} ${kind}`.trim(),
+    kind === 'other'
+      ? (group.line ?? '')
+      : kind === 'allocated'
+        ? groupBy.map((by) => group[by] ?? '').join(' ')
+        : `${group.node ?? ''} ${kind}`.trim(),
     usd(microUsd),
     hours(ms.running ?? 0),
     hours((ms.paused ?? 0) + (ms.stored ?? 0)),

@@ -12,6 +12,7 @@ import { activityRoutes } from './activity.ts';
 import { automationRoutes } from './automation.ts';
 import { MAX_BODY_BYTES } from './body.ts';
 import { budgetRoutes } from './budgets.ts';
+import { costLineRoutes } from './cost-lines.ts';
 import { costRoutes } from './costs.ts';
 import { answerError } from './errors.ts';
 import { type EventStreamOptions, eventRoutes } from './events.ts';
@@ -50,6 +51,7 @@ export function createApi(
     ...providerRoutes(service),
     ...costRoutes(service),
     ...budgetRoutes(service),
+    ...costLineRoutes(service),
     ...webhookRoutes(webhook),
     ...sweepRoutes(sweeps),
     ...activityRoutes(service.activity),

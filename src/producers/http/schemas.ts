@@ -187,13 +187,16 @@ export const costsSchema = z.object({
   toMs: unixMs,
   currency: z.literal('USD'),
   pricesAsOf: z.string(),
+  otherMicroUsd: microUsd.describe('What of the total is no part of sandboxes.'),
   groupBy: z.array(z.string()),
   totalMicroUsd: microUsd,
   lines: z.array(
     z.object({
       kind: z
-        .enum(['allocated', 'idle', 'shared'])
-        .describe('Allocated to sandboxes; of a node, what was idle and what is shared by all.'),
+        .enum(['allocated', 'idle', 'shared', 'other'])
+        .describe(
+          'Allocated to sandboxes; of a node, what was idle and what is shared by all; other lines of the bill.',
+        ),
       group: z.record(z.string(), z.string()),
       microUsd,
       ms: stateMs,
@@ -229,6 +232,25 @@ export const costsSchema = z.object({
       }),
     )
     .describe('What providers charged for whole days, next to the ledger. None for a token of one team.'),
+});
+
+export const meteredLineSchema = z.object({
+  id: z.string(),
+  line: z.string(),
+  usd: z.number(),
+  atDay: z.string(),
+});
+
+export const meteredLinesSchema = z.object({
+  fixed: z.array(
+    z.object({
+      line: z.string(),
+      usdPerMonth: z.number(),
+      from: z.string(),
+      until: z.string().exactOptional(),
+    }),
+  ),
+  metered: z.array(meteredLineSchema),
 });
 
 const policyBounds = z.object({ lowerMicroUsd: microUsd, upperMicroUsd: microUsd });

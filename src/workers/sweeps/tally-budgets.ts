@@ -12,8 +12,10 @@ import {
   SPENDING_GROUPS,
   spentOn,
 } from '../../core/budget-spend.ts';
-import { monthStartMs, monthText } from '../../core/day.ts';
-import { priceUsage } from '../../core/usage-cost.ts';
+import { fixedPerHour, otherCosts } from '../../core/cost-lines.ts';
+import { dayOf, monthStartMs, monthText } from '../../core/day.ts';
+import { toMicroUsd } from '../../core/exact.ts';
+import { type PricedUsage, priceUsage } from '../../core/usage-cost.ts';
 import type { StoredReservation, Tally } from '../../store/budgets.ts';
 import type { Store } from '../../store/store.ts';
 import type { SweepDeps, SweepRunOptions } from '../sweep.ts';
@@ -46,20 +48,28 @@ export async function tallyBudgets(
 
 async function addUp(store: Store, budgets: readonly Budget[], now: number): Promise<Tally['budgets']> {
   const time = { fromMs: monthStartMs(now), toMs: now };
-  const [book, rows, open] = await Promise.all([
+  const [book, rows, open, metered] = await Promise.all([
     store.costs.prices(),
     store.ledger.usage({ ...time, nowMs: now, bySandbox: false }),
     store.ledger.openIntervals(),
+    store.costLines.all(),
   ]);
   const pricing = { groupBy: SPENDING_GROUPS, withNodes: true };
-  const soFar = priceUsage(book, rows, { ...pricing, ...time });
+  const other = otherCosts(book, metered, { ...time, byDay: false }).totalMicroUsd;
+  const soFar = withOther(priceUsage(book, rows, { ...pricing, ...time }), other);
   const hour = anHourOf(open, now);
-  const anHourNow = priceUsage(book, hour.rows, { ...pricing, ...hour });
+  const fixed = toMicroUsd(fixedPerHour(book, dayOf(now)));
+  const anHourNow = withOther(priceUsage(book, hour.rows, { ...pricing, ...hour }), fixed);
   return budgets.map((budget) => ({
     name: budget.name,
     spentMicroUsd: spentOn(budget, soFar),
     forecast: forecastOf(budget, soFar, anHourNow, now),
   }));
+}
+
+/** The other lines of the bill count against the deployment's budgets alone. */
+function withOther(priced: PricedUsage, otherMicroUsd: number): PricedUsage {
+  return { ...priced, totalMicroUsd: priced.totalMicroUsd + otherMicroUsd };
 }
 
 /** `undefined`: it stays as it is. */
