@@ -23,7 +23,14 @@ export interface RebuildDeps {
   readonly deployment: string;
   readonly nowMs: () => number;
   /** Whatever else is kept besides Redis, such as the ledger's files; answers lines for the report. */
-  readonly replay?: (apply: boolean) => Promise<readonly string[]>;
+  readonly replay?: (options: ReplayOptions) => Promise<readonly string[]>;
+}
+
+export interface ReplayOptions {
+  readonly apply: boolean;
+  /** Guests that were met; complete only when no provider was silent. */
+  readonly guestIds: ReadonlySet<string>;
+  readonly isComplete: boolean;
 }
 
 export interface RebuildOptions {
@@ -64,7 +71,12 @@ export async function rebuild(deps: RebuildDeps, options: RebuildOptions): Promi
     restored,
     silent,
     notRestored: NOT_RESTORED,
-    replayed: (await deps.replay?.(options.apply)) ?? [],
+    replayed:
+      (await deps.replay?.({
+        apply: options.apply,
+        guestIds: new Set(found.map(({ ref }) => ref.guestId)),
+        isComplete: silent.length === 0,
+      })) ?? [],
   };
 }
 
@@ -88,14 +100,19 @@ function chooseInstalls(
   return new Set([...own, ...others]);
 }
 
+/** Proxmox answers each within some ten milliseconds; more at once would only compete with those at work. */
+const READ_AT_ONCE = 8;
+
 async function findMarked({ providers }: RebuildDeps, call: ProviderCall) {
   const found: MarkedGuest[] = [];
   const silent: string[] = [];
   for (const provider of providers) {
     try {
-      for (const listed of await provider.list(call)) {
-        const marked = await readMarked(provider, listed, call);
-        if (marked) found.push(marked);
+      const listed = await provider.list(call);
+      for (let at = 0; at < listed.length; at += READ_AT_ONCE) {
+        const some = listed.slice(at, at + READ_AT_ONCE);
+        const read = await Promise.all(some.map((guest) => readMarked(provider, guest, call)));
+        found.push(...read.filter((marked) => marked !== undefined));
       }
     } catch (error) {
       if (!isProviderError(error)) throw error;

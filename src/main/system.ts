@@ -30,6 +30,7 @@ import { startInstallHeartbeat } from '../workers/install-heartbeat.ts';
 import { type LifecycleWorker, startLifecycleWorker } from '../workers/lifecycle-worker.ts';
 import { createLocalShare } from '../workers/local-share.ts';
 import { startStatusPublisher } from '../workers/publish-status.ts';
+import { startSettingsKeeper } from '../workers/settings-keeper.ts';
 import { slotsWithReserve } from '../workers/slot-share.ts';
 import { createSuccessTeller, type SuccessTeller } from '../workers/success-teller.ts';
 import { startSweepWorker } from '../workers/sweep-worker.ts';
@@ -245,7 +246,7 @@ async function startWorkers(
   }
   if (options.priceBook) await store.costs.publishPrices(options.priceBook);
   const { budgets = [], nowMs = Date.now } = options;
-  await store.deployment.publishSettings({
+  const settings = {
     routing,
     presets,
     startDeadlineMs: timing.startDeadlineMs,
@@ -254,7 +255,14 @@ async function startWorkers(
       ? {}
       : { budgets, slices: slicePrices(await store.costs.prices(), presets, dayOf(nowMs())) }),
     idlePolicy: options.idlePolicy ?? DEFAULT_IDLE_POLICY,
+  };
+  await store.deployment.publishSettings(settings);
+  const keeper = startSettingsKeeper({ store, log: options.log }, async () => {
+    if (options.priceBook) await store.costs.publishPrices(options.priceBook);
+    await store.automation.configureDestruction(options.automaticDestruction ?? 'on');
+    await store.deployment.publishSettings(settings);
   });
+  closers.push(keeper.close);
 }
 
 function logAlert(log: Logger): OnAlert {

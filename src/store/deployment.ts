@@ -43,6 +43,8 @@ export interface DeploymentStore {
   /** The id of this installation, made on first use; it goes into every marker. */
   installId(): Promise<string>;
   publishSettings(settings: PublishedSettings): Promise<void>;
+  /** False before the first worker started, and after Redis was emptied. */
+  hasSettings(): Promise<boolean>;
   /** All but the breaker, which the failure domain has. */
   publishStatus(status: PublishedStatus): Promise<void>;
   /** Settings and all statuses in one round trip; `undefined` until a worker published. */
@@ -152,6 +154,7 @@ export function createDeploymentStore(redis: Redis, keys: Keys): DeploymentStore
     async publishSettings(settings) {
       await redis.hset(keys.deployment, 'settings', JSON.stringify(settings));
     },
+    hasSettings: async () => (await redis.hexists(keys.deployment, 'settings')) === 1,
     async publishStatus(status) {
       await redis.hset(keys.providers, status.provider, JSON.stringify(status));
     },

@@ -55,15 +55,20 @@ test('refuses an unknown sweep, an unknown action, a pause of the rescue, and to
   expect((await post('discard-condemned', 'run', 'team-1')).body.code).toBe('forbidden');
 });
 
-test('the command line pauses, runs dry, lists and resumes, with Redis alone', async () => {
-  const { deployment, redis } = api.test.options;
-  const environment = { REDIS_URL: redis.url, DEPLOYMENT: deployment };
-  const sweeps = (...words: string[]) => cli(['sweeps', ...words], environment);
+test.each([
+  ['HTTP', () => ({ CMUX_LIFECYCLE_URL: api.url }), 'test-admin'],
+  [
+    'Redis',
+    () => ({ REDIS_URL: api.test.options.redis.url, DEPLOYMENT: api.test.options.deployment }),
+    'cli',
+  ],
+] as const)('the command line pauses, runs dry, lists and resumes over %s', async (_way, environment, by) => {
+  const sweeps = (...words: string[]) => cli(['sweeps', ...words], environment());
 
   expect(await sweeps('pause', 'discard-condemned')).toMatchObject({ status: 0 });
-  expect((await sweeps('list')).out).toContain('paused by cli');
+  expect((await sweeps('list')).out).toContain(`paused by ${by}`);
   const ran = await sweeps('dry-run', 'discard-condemned', '-o', 'json');
-  expect(JSON.parse(ran.out)).toMatchObject({ by: 'cli', dryRun: true, counts: { submitted: 0 } });
+  expect(JSON.parse(ran.out)).toMatchObject({ by, dryRun: true, counts: { submitted: 0 } });
   expect(await sweeps('resume', 'discard-condemned')).toMatchObject({ status: 0 });
   expect((await sweeps('list')).out).not.toContain('paused by');
   expect((await sweeps('run', 'nothing')).err).toContain('not_found');

@@ -3,6 +3,7 @@ import { type System, startSystem } from '../../src/main/system.ts';
 import { createProducer } from '../../src/producers/redis-producer.ts';
 import { eventually } from '../support/eventually.ts';
 import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
+import { reconcileNow } from './reconcile-now.ts';
 
 let running: TestSystem | undefined;
 const systems: System[] = [];
@@ -102,11 +103,19 @@ test('a condemned guest that was stuck is removed once a person has freed it', a
   await redis.hset(keys.guest(guestId), { state: 'condemned', condemnedAtMs: 1 });
   await redis.zadd(keys.guestsCondemned, 1, guestId);
   await eventually('it is stuck', async () => (await reading.guest(guestId))?.state === 'stuck');
+  await eventually('an operator is told', async () =>
+    (await test.system.store.alerts.active()).some(
+      ({ name, subject, remediation }) =>
+        name === 'guests.stuck' && subject === guestId && remediation?.includes(`qm unlock ${vmid}`),
+    ),
+  );
   test.simulators.pve.operator.unlock(vmid);
   // Ten minutes later.
   await redis.zadd(keys.guestsCondemned, 'XX', 1, guestId);
   await eventually('it is gone', async () => (await reading.guest(guestId))?.state === 'gone');
   expect(test.vms()).toEqual([]);
+  await reconcileNow(test);
+  expect(await test.system.store.alerts.active()).toEqual([]);
 });
 
 test('a start that fails before its intent is recorded keeps no VMID', async () => {

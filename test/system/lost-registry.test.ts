@@ -13,6 +13,7 @@ import { HEARTBEAT_OLD_MS } from '../../src/store/automation.ts';
 import { createCapacityBook } from '../../src/store/capacity-book.ts';
 import { createPermits } from '../../src/store/permits.ts';
 import type { StepObserver } from '../../src/workers/attempt-session.ts';
+import { eventually } from '../support/eventually.ts';
 import { startTestRedis, type TestRedis } from '../support/redis.ts';
 import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
 import { sweepNow } from './reconcile-now.ts';
@@ -172,6 +173,23 @@ test('pain 6: Redis is emptied and no operator comes: in an hour no guest is des
   });
   for (const { id } of before) await producer.destroy(id);
   expect(guestsAt(world)).toEqual([]);
+});
+
+test('Redis is emptied under a running system: its settings come back by themselves, and starts work again', async () => {
+  const { world } = await openWorld();
+  await fill(world);
+  const before = await world.system.store.deployment.view();
+  await world.system.store.redis.flushall();
+  await eventually('the settings are back', () => world.system.store.deployment.hasSettings());
+  const after = await world.system.store.deployment.view();
+  expect(after?.settings).toEqual(before?.settings);
+  // Statuses of providers are published every 15 s.
+  const started = await eventually(
+    'a start is taken again',
+    () => world.producer.start({ preset: PRESET, preferredProvider: 'morph' }).catch(() => undefined),
+    40_000,
+  );
+  expect(started).toMatchObject({ state: 'running' });
 });
 
 test('Redis is emptied under a running system: it notices at its next beat, under the same installation', async () => {

@@ -17,6 +17,14 @@ afterEach(() => world.close());
 
 const sandboxOf = (id: string) => world.system.store.reading.sandbox(id);
 
+async function configOf(vmid: number): Promise<{ readonly description: string }> {
+  const { url, token } = world.simulators.pve;
+  const reply = await fetch(`${url}/api2/json/nodes/pve1/qemu/${vmid}/config`, {
+    headers: { authorization: `PVEAPIToken=${token}` },
+  });
+  return ((await reply.json()) as { data: { description: string } }).data;
+}
+
 test('a machine that was shut down by hand is paused without memory, and the history says who noticed', async () => {
   const { id, vmid } = await world.producer.start({ preset: PRESET });
   world.simulators.pve.operator.kill(vmid ?? 0);
@@ -105,6 +113,52 @@ test('a guest that a person renamed is told of and never written to', async () =
     { name: 'guests.drifted', subject: guestId },
   ]);
   world.simulators.pve.operator.configure(vmid, { name: guestId });
+  await reconcileNow(world);
+  expect(await world.system.store.alerts.active()).toEqual([]);
+});
+
+test('a guest whose line of the description a person changed is told of, until it is given back', async () => {
+  const { id, guestId = '', vmid = 0 } = await world.producer.start({ preset: PRESET });
+  const { description } = await configOf(vmid);
+  world.simulators.pve.operator.configure(vmid, { description: 'mine now' });
+  clockMs += LATER_MS;
+  expect(await reconcileNow(world)).toMatchObject({ drifted: 1, unowned: 0, suspected: 0 });
+  expect(await world.system.store.alerts.active()).toMatchObject([
+    { name: 'guests.drifted', subject: guestId },
+  ]);
+  expect((await sandboxOf(id))?.state).toBe('running');
+  expect(await configOf(vmid)).toMatchObject({ description: 'mine now' });
+  world.simulators.pve.operator.configure(vmid, { description });
+  await reconcileNow(world);
+  expect(await world.system.store.alerts.active()).toEqual([]);
+});
+
+test('tags are for people: whoever changes them loses nothing', async () => {
+  const { id, vmid = 0 } = await world.producer.start({ preset: PRESET });
+  world.simulators.pve.operator.configure(vmid, { tags: 'mine' });
+  clockMs += LATER_MS;
+  expect(await reconcileNow(world)).toMatchObject({ unowned: 0, suspected: 0, inspected: 0 });
+  expect((await sandboxOf(id))?.state).toBe('running');
+});
+
+test('one that is stuck is told of with its command, and found again once a person has freed it', async () => {
+  const { id, guestId = '', vmid = 0 } = await world.producer.start({ preset: PRESET });
+  world.simulators.pve.operator.lock(vmid, 'suspending');
+  await expect(world.producer.destroy(id)).rejects.toMatchObject({ code: 'sandbox_stuck' });
+  clockMs += LATER_MS;
+  await reconcileNow(world);
+  expect((await sandboxOf(id))?.state).toBe('stuck');
+  expect(await world.system.store.alerts.active()).toMatchObject([
+    {
+      name: 'guests.stuck',
+      subject: guestId,
+      remediation: expect.stringContaining(`qm unlock ${vmid}`) as string,
+    },
+  ]);
+
+  world.simulators.pve.operator.unlock(vmid);
+  expect(await reconcileNow(world)).toMatchObject({ inspected: 1 });
+  await eventually('it runs', async () => (await sandboxOf(id))?.state === 'running');
   await reconcileNow(world);
   expect(await world.system.store.alerts.active()).toEqual([]);
 });

@@ -1,4 +1,6 @@
 /** `cmux-lifecycle rebuild`: what it found, what it would restore or has restored, and what no marker holds. */
+
+import { join } from 'node:path';
 import { loadConfig } from '../../platform/config.ts';
 import { ConfigError } from '../../platform/config-error.ts';
 import { connectRedis } from '../../platform/redis.ts';
@@ -9,6 +11,7 @@ import { realBackends } from '../backends.ts';
 import type { Variables } from '../connection.ts';
 import { createProviders } from '../providers.ts';
 import { type RebuildOptions, type RebuildReport, rebuild } from '../rebuild.ts';
+import { replayLedger } from '../replay-ledger.ts';
 import { type AddCommand, outputOf } from './command.ts';
 
 /** Two reads per guest: a thousand take some minutes. */
@@ -55,8 +58,10 @@ async function rebuildFromEnvironment(
     capacityBook: createCapacityBook(store),
   });
   try {
-    const { deployment } = config;
-    return await rebuild({ store, providers: providers.all, deployment, nowMs: Date.now }, options);
+    const { deployment, ledgerDir: folder = join(config.dataDir, 'ledger') } = config;
+    const replay = replayLedger(store, { folder, nowMs: Date.now });
+    const deps = { store, providers: providers.all, deployment, nowMs: Date.now, replay };
+    return await rebuild(deps, options);
   } finally {
     await providers.close();
     await store.close();

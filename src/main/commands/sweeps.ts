@@ -1,11 +1,10 @@
 /** `cmux-lifecycle sweeps …`: what they did and when they come next; run, try out, pause and resume each. */
 import type { Command } from 'commander';
-import type { SweepRun, SweepSchedule, SweepView } from '../../core/sweep.ts';
-import { connectRedis } from '../../platform/redis.ts';
-import { loadRedisConfig } from '../../platform/redis-config.ts';
+import type { SweepAction, SweepRun, SweepSchedule, SweepView } from '../../core/sweep.ts';
+import type { Send } from '../../producers/fetch-transport.ts';
 import { createSweepControl, type SweepControl } from '../../queues/sweep-queues.ts';
-import { createStore } from '../../store/store.ts';
-import type { Variables } from '../connection.ts';
+import type { Store } from '../../store/store.ts';
+import { type Variables, withConnection } from '../connection.ts';
 import { table } from '../output.ts';
 import { type AddCommand, outputOf } from './command.ts';
 
@@ -16,16 +15,14 @@ const LOOK_EVERY_MS = 200;
 
 export const addSweeps: AddCommand = (program, context) => {
   const { environment } = context;
-  const sweeps = program
-    .command('sweeps')
-    .description('what runs on a schedule (needs REDIS_URL and DEPLOYMENT)');
+  const sweeps = program.command('sweeps').description('what runs on a schedule');
 
   sweeps
     .command('list')
     .description('each with its next run, its last run and whether it is paused')
     .action((_options, command: Command) =>
-      withSweeps(environment, async (control) => {
-        const listed = await control.list();
+      withSweeps(environment, async (steering) => {
+        const listed = await steering.list();
         outputOf(command, context).show(listed, () => describe(listed, Date.now()));
       }),
     );
@@ -35,9 +32,8 @@ export const addSweeps: AddCommand = (program, context) => {
       .command(`${name} <sweep>`)
       .description(description)
       .action((sweep: string, _options, command: Command) =>
-        withSweeps(environment, async (control, record) => {
-          if (!dryRun) await record(`sweeps run ${sweep}`);
-          const run = await runAndWait(control, sweep, dryRun);
+        withSweeps(environment, async (steering) => {
+          const run = await runAndWait(steering, sweep, dryRun);
           outputOf(command, context).show(run, () => describeRun(run));
         }),
       );
@@ -47,9 +43,8 @@ export const addSweeps: AddCommand = (program, context) => {
     .command('pause <sweep>')
     .description('until it is resumed')
     .action((sweep: string, _options, command: Command) =>
-      withSweeps(environment, async (control, record) => {
-        await control.pause(sweep, CLI);
-        await record(`sweeps pause ${sweep}`);
+      withSweeps(environment, async (steering) => {
+        await steering.pause(sweep);
         outputOf(command, context).note(`${sweep} is paused.`);
       }),
     );
@@ -58,9 +53,8 @@ export const addSweeps: AddCommand = (program, context) => {
     .command('resume <sweep>')
     .description('lets it go on')
     .action((sweep: string, _options, command: Command) =>
-      withSweeps(environment, async (control, record) => {
-        await control.resume(sweep);
-        await record(`sweeps resume ${sweep}`);
+      withSweeps(environment, async (steering) => {
+        await steering.resume(sweep);
         outputOf(command, context).note(`${sweep} goes on.`);
       }),
     );
@@ -71,30 +65,69 @@ const RUNS = [
   ['dry-run', true, 'decides and counts, and changes nothing'],
 ] as const;
 
-async function withSweeps(
-  environment: Variables,
-  run: (control: SweepControl, record: (what: string) => Promise<void>) => Promise<void>,
-): Promise<void> {
-  const { redisUrl, deployment } = loadRedisConfig(environment);
-  const redis = await connectRedis(redisUrl, { role: 'producer' });
-  const store = createStore(redis, deployment);
-  const control = createSweepControl({ ...store, nowMs: Date.now });
-  try {
-    await run(control, (what) =>
-      store.audit.append({ atMs: Date.now(), who: CLI, role: 'admin', what, from: CLI, status: 200 }),
-    );
-  } finally {
-    await control.close();
-    await store.close();
-    redis.disconnect();
-  }
+/** What these commands do to sweeps, over either way; who asked is noted by whoever answers. */
+interface Steering {
+  list(): Promise<readonly SweepView[]>;
+  run(name: string, dryRun: boolean): Promise<{ readonly runId: string }>;
+  pause(name: string): Promise<void>;
+  resume(name: string): Promise<void>;
 }
 
-async function runAndWait(control: SweepControl, name: string, dryRun: boolean): Promise<SweepRun> {
-  const { runId } = await control.run(name, { by: CLI, dryRun });
+async function withSweeps(environment: Variables, run: (steering: Steering) => Promise<void>): Promise<void> {
+  await withConnection(environment, async (connection) => {
+    if (connection.via === 'http') return run(overHttp(connection.send));
+    const { store } = connection;
+    const control = createSweepControl({ ...store, nowMs: Date.now });
+    try {
+      await run(overRedis(store, control));
+    } finally {
+      await control.close();
+    }
+  });
+}
+
+function overHttp(send: Send): Steering {
+  const steer = async (name: string, action: SweepAction) => {
+    const path = `/v1/sweeps/${encodeURIComponent(name)}`;
+    return (await send({ method: 'POST', path, body: { action } })).body;
+  };
+  return {
+    async list() {
+      const { body } = await send({ method: 'GET', path: '/v1/sweeps' });
+      return (body as { readonly sweeps: readonly SweepView[] }).sweeps;
+    },
+    run: async (name, dryRun) =>
+      (await steer(name, dryRun ? 'dry-run' : 'run')) as { readonly runId: string },
+    pause: async (name) => void (await steer(name, 'pause')),
+    resume: async (name) => void (await steer(name, 'resume')),
+  };
+}
+
+function overRedis({ audit }: Store, control: SweepControl): Steering {
+  const record = (what: string) =>
+    audit.append({ atMs: Date.now(), who: CLI, role: 'admin', what, from: CLI, status: 200 });
+  return {
+    list: control.list,
+    async run(name, dryRun) {
+      if (!dryRun) await record(`sweeps run ${name}`);
+      return control.run(name, { by: CLI, dryRun });
+    },
+    async pause(name) {
+      await control.pause(name, CLI);
+      await record(`sweeps pause ${name}`);
+    },
+    async resume(name) {
+      await control.resume(name);
+      await record(`sweeps resume ${name}`);
+    },
+  };
+}
+
+async function runAndWait(steering: Steering, name: string, dryRun: boolean): Promise<SweepRun> {
+  const { runId } = await steering.run(name, dryRun);
   const giveUpAtMs = performance.now() + RUN_WAIT_MS;
   while (performance.now() < giveUpAtMs) {
-    const runs = (await control.list()).find((sweep) => sweep.name === name)?.runs ?? [];
+    const runs = (await steering.list()).find((sweep) => sweep.name === name)?.runs ?? [];
     const done = runs.find((run) => run.runId === runId);
     if (done) return done;
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
