@@ -15,6 +15,9 @@ export const EXPIRY_LOOK_AGAIN_MS = 60_000;
 /** Protection can be taken away, and a pause that was asked for can fail. */
 export const EXPIRY_LOOK_LATER_MS = 10 * 60_000;
 
+/** A pause that would be refused every time: only a changed time to live or a person can help. */
+export const EXPIRY_LOOK_REFUSED_MS = 24 * 60 * 60_000;
+
 export interface ExpiryInput {
   readonly state: SandboxState;
   /** Absent while it has no guest: then only a destroy has a meaning. */
@@ -22,6 +25,8 @@ export interface ExpiryInput {
   readonly protection: Protection;
   readonly expiresAtMs: number | undefined;
   readonly onExpiry: 'pause' | 'destroy';
+  /** Its memory is to be kept, whatever happens. */
+  readonly requiresRamSnapshot?: boolean;
   readonly activity: Activity;
   readonly nowMs: number;
 }
@@ -50,10 +55,17 @@ export function decideExpiry(input: ExpiryInput): ExpiryVerdict {
   return decidePause(input, over);
 }
 
-function decidePause({ state, provider, activity, nowMs }: ExpiryInput, over: string): ExpiryVerdict {
+function decidePause(
+  { state, provider, requiresRamSnapshot = false, activity, nowMs }: ExpiryInput,
+  over: string,
+): ExpiryVerdict {
   if (state !== 'running' || provider === undefined) {
     // It may come back: a resume does not give it new time, so it is looked at again.
     return wait(`${over}, and it does not run`, nowMs + EXPIRY_LOOK_LATER_MS);
+  }
+  if (requiresRamSnapshot && !CAN_KEEP_MEMORY[provider]) {
+    const reason = `${over}; its memory is to be kept, and ${provider} cannot keep it`;
+    return wait(reason, nowMs + EXPIRY_LOOK_REFUSED_MS);
   }
   const signals = watchedSignals(activity, provider, nowMs);
   const busy = signals.find((signal) => signal.busy);

@@ -146,3 +146,23 @@ describe('what the service does not do', () => {
     ]);
   });
 });
+
+test('without the flag, what belongs to no task run is a cloud workspace and protected', async () => {
+  const asked: unknown[] = [];
+  const client = {
+    ...system.producer,
+    async start(input: unknown): Promise<never> {
+      asked.push(input);
+      throw new Error('only what was asked is looked at');
+    },
+  };
+  const recording = createCmuxInstances(client);
+  const inputs = [
+    {},
+    { taskRunId: 'run-1' },
+    { isCloudWorkspace: false },
+    { taskRunId: 'run-1', isCloudWorkspace: true },
+  ];
+  for (const input of inputs) await recording.start(input).catch(() => undefined);
+  expect(asked).toMatchObject([true, false, false, true].map((value) => ({ protected: value })));
+});

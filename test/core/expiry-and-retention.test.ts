@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { decideExpiry, EXPIRY_QUIET_MS, type ExpiryInput } from '../../src/core/expiry.ts';
+import {
+  decideExpiry,
+  EXPIRY_LOOK_REFUSED_MS,
+  EXPIRY_QUIET_MS,
+  type ExpiryInput,
+} from '../../src/core/expiry.ts';
 import { decideRetention, RETENTION_CONFIRM_MS, type RetentionInput } from '../../src/core/retention.ts';
 import { activity, HOUR_MS, heldBy, MINUTE_MS, NOW_MS, QUIET_COUNTERS } from './idle-case.ts';
 
@@ -48,6 +53,15 @@ describe('a time to live', () => {
       expect(decideExpiry(expiry(more)).verdict).toBe(verdict);
     },
   );
+
+  it('a container whose memory is to be kept is not tried every ten minutes: its pause would be refused each time', () => {
+    const kept = expiry({ provider: 'pve-lxc', requiresRamSnapshot: true });
+    const decided = decideExpiry(kept);
+    expect(decided).toMatchObject({ verdict: 'wait', lookAgainAtMs: NOW_MS + EXPIRY_LOOK_REFUSED_MS });
+    expect(decided.reason).toContain('pve-lxc cannot keep it');
+    expect(decideExpiry({ ...kept, provider: 'pve-vm' }).verdict).toBe('pause');
+    expect(decideExpiry({ ...kept, onExpiry: 'destroy' }).verdict).toBe('destroy');
+  });
 
   it('a container whose signals are missing is not stopped, a VM is suspended: the caller asked for it', () => {
     const { counters: _none, ...unread } = activity();

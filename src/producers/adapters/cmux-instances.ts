@@ -32,7 +32,7 @@ export interface CmuxStartInput {
   readonly teamId?: string;
   readonly userId?: string;
   readonly taskRunId?: string;
-  /** Nothing automatic touches it. */
+  /** Nothing automatic touches it. Default: whether it has no `taskRunId`; unknown protection means protected. */
   readonly isCloudWorkspace?: boolean;
 }
 
@@ -80,7 +80,9 @@ export function createCmuxInstances(client: CmuxClient, options: CmuxInstanceOpt
 }
 
 function toStartInput(input: Omit<CmuxStartInput, 'requestId'>): StartInput {
-  const { presetId, snapshotId, template, provider, ttlAction = 'pause', isCloudWorkspace, ...same } = input;
+  const { presetId, snapshotId, template, provider, ttlAction = 'pause', ...same } = input;
+  // As cmux has it: without the flag, what belongs to no task run is a cloud workspace.
+  const { isCloudWorkspace = input.taskRunId === undefined, ...rest } = same;
   const sources = {
     ...(snapshotId === undefined ? {} : { morph: { snapshotId } }),
     ...(template && {
@@ -88,12 +90,12 @@ function toStartInput(input: Omit<CmuxStartInput, 'requestId'>): StartInput {
     }),
   };
   return {
-    ...same,
+    ...rest,
     ...(presetId === undefined ? {} : { preset: presetId }),
     ...(Object.keys(sources).length === 0 ? {} : { sources }),
     ...(provider === undefined ? {} : { preferredProvider: provider }),
     onExpiry: ttlAction === 'stop' ? 'destroy' : 'pause',
-    ...(isCloudWorkspace === undefined ? {} : { protected: isCloudWorkspace }),
+    protected: isCloudWorkspace,
   };
 }
 

@@ -57,6 +57,7 @@ async function look(deps: SweepDeps, sandbox: Sandbox, counts: ExpireCounts, dry
     protection: protectionOf(sandbox),
     expiresAtMs: expiresAtMs(sandbox),
     onExpiry: request.onExpiry,
+    requiresRamSnapshot: request.requiresRamSnapshot,
     activity,
     nowMs: now,
   });
