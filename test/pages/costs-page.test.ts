@@ -71,6 +71,9 @@ test('what the old rule would have cost is shown with both bounds, to those who 
     fromMs: monthStartMs(NOW_MS),
     toMs: NOW_MS,
   });
+  // Each day of it is rounded by itself, to a micro-dollar.
+  const actual = months[0]?.actualMicroUsd ?? -1;
+  expect(Math.abs(actual - (await ledger()).totalMicroUsd)).toBeLessThanOrEqual(20);
   const { lowerMicroUsd = -1, upperMicroUsd = -1 } = months[0]?.under.old_rule ?? {};
   expect(upperMicroUsd).toBeGreaterThan(lowerMicroUsd);
   const bounds = `${money(lowerMicroUsd)} to ${money(upperMicroUsd)}`;
