@@ -6,20 +6,30 @@
 import { type JobState, Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { NewerSchemaError } from '../core/newer-schema.ts';
 import type { WebhookEvent } from '../core/webhook.ts';
 import type { Keys } from '../store/keys.ts';
 import { outboxOf } from '../store/webhook-outbox.ts';
 
 export const WEBHOOK_QUEUE = 'webhook';
 
-export const webhookJobSchema = z.object({
-  schemaVersion: z.number().max(1, 'written by a newer release: upgrade this worker'),
+const JOB_SCHEMA_VERSION = 1;
+
+const versioned = z.object({ schemaVersion: z.number() });
+const webhookJobSchema = versioned.extend({
   eventId: z.string(),
   /** Or the outbox of alerts. */
   sandboxId: z.string(),
 });
 
 export type WebhookJob = z.output<typeof webhookJobSchema>;
+
+/** @throws `NewerSchemaError` */
+export function parseWebhookJob(data: unknown): WebhookJob {
+  const { schemaVersion } = versioned.parse(data);
+  if (schemaVersion > JOB_SCHEMA_VERSION) throw new NewerSchemaError('the job', schemaVersion);
+  return webhookJobSchema.parse(data);
+}
 
 /** Delivered ones are of little interest; dead letters stay for a week, as many as are kept as records. */
 const KEPT_DELIVERED = { count: 500 };
@@ -43,7 +53,7 @@ export function createWebhookQueue(redis: Redis, keys: Keys): WebhookQueue {
     queue,
     async add(event) {
       const outbox = outboxOf(event);
-      const job: WebhookJob = { schemaVersion: 1, eventId: event.id, sandboxId: outbox };
+      const job: WebhookJob = { schemaVersion: JOB_SCHEMA_VERSION, eventId: event.id, sandboxId: outbox };
       await queue.add(`${outbox} #${event.sequence}: ${headline(event)}`, job, {
         jobId: event.id,
         attempts: 1,

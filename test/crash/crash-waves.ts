@@ -1,7 +1,9 @@
 /** Brings many operations to the point where each is to crash, kills their worker there, and sees them recover. */
+import { expect } from 'vitest';
 import { isSettled, type Operation } from '../../src/core/operation.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestSystem } from '../support/system.ts';
+import { judgeSystem } from '../support/verdict.ts';
 import { type Asked, type GatedWorker, startGatedWorker } from './gated-worker.ts';
 import type { Scenario } from './scenarios.ts';
 
@@ -22,23 +24,31 @@ const HELD_WITHIN_MS = 90_000;
 const SETTLED_WITHIN_MS = 40_000;
 const PREPARE_TRIES = 5;
 
-export async function startWaves(test: TestSystem): Promise<Waves> {
+/** Asked when a worker has come to a point; who may not pass stays there until it is killed. */
+export type MayPass = (asked: Pick<Asked, 'operationId' | 'point'>) => Promise<boolean>;
+
+/** @param startWorker also after each crash, for what carries on */
+export async function startWaves(
+  test: TestSystem,
+  startWorker: (mayPass: MayPass) => Promise<GatedWorker> = (mayPass) =>
+    startGatedWorker(test.options, mayPass),
+): Promise<Waves> {
   /** By operation id; a point that was crashed at is passed by whoever comes there again. */
   const armed = new Map<string, string>();
   const held = new Set<string>();
   const scenarios = new Map<string, Scenario>();
   let submitting: Promise<unknown> = Promise.resolve();
 
-  async function mayPass({ operationId, point }: Asked): Promise<boolean> {
+  const mayPass: MayPass = async ({ operationId, point }) => {
     // The answer waits until every operation of the wave is known by its id.
     await submitting;
     await scenarios.get(operationId)?.meanwhile?.(test, point, operationId);
     if (armed.get(operationId) !== point) return true;
     held.add(operationId);
     return false;
-  }
+  };
 
-  const start = () => startGatedWorker(test.options, mayPass);
+  const start = () => startWorker(mayPass);
   let worker: GatedWorker = await start();
 
   return {
@@ -99,4 +109,42 @@ async function untilSettled({ system }: TestSystem, operationId: string, name: s
   return eventually(`it settles: ${name}`, settled, SETTLED_WITHIN_MS).catch((error: unknown) => {
     throw new Error(`${String(error)}; ${JSON.stringify(last)}`);
   });
+}
+
+/** Crashes one wave, and sees each of its operations succeed, once, with one guest at most. */
+export async function crashWave(system: TestSystem, waves: Waves, wave: readonly CrashCase[]): Promise<void> {
+  if (process.env.TEST_LOG) process.stderr.write(`${wave.map(nameOf).join('; ')}\n`);
+  const operations = await waves.crash(wave);
+  for (const [index, operation] of operations.entries()) {
+    const crashed = wave[index] as CrashCase;
+    const { state, failure } = operation;
+    expect({ case: nameOf(crashed), state, failure }).toEqual({
+      case: nameOf(crashed),
+      state: 'succeeded',
+      failure: undefined,
+    });
+    await crashed.scenario.verify(system, operation);
+    expect(await settlements(system, operation.id), nameOf(crashed)).toBe(1);
+  }
+  expect((await judgeSystem(system)).duplicates).toEqual([]);
+}
+
+/** How often the event log says that an operation settled. */
+async function settlements({ system }: TestSystem, operationId: string): Promise<number> {
+  const entries = await system.store.redis.xrange(system.store.keys.events, '-', '+');
+  return entries.filter(
+    ([, fields]) =>
+      fields.includes('operation.settled') && fields[fields.indexOf('operationId') + 1] === operationId,
+  ).length;
+}
+
+/** Inventory and records agree at last, and nothing is left. */
+export async function expectRest(system: TestSystem, withinMs: number): Promise<void> {
+  let verdict = await judgeSystem(system);
+  const isAtRest = async () => {
+    verdict = await judgeSystem(system);
+    return Object.values(verdict).flat().length === 0;
+  };
+  await eventually('inventory and records agree', isAtRest, withinMs).catch(() => undefined);
+  expect(Object.values(verdict).flat()).toEqual([]);
 }

@@ -113,12 +113,12 @@ function coldBoot(begin: Scenario['prepare']): Omit<Scenario, 'provider'> {
   };
 }
 
-/** As after a start that gave up: it failed, and its guest is condemned. The sweep submits the removal. */
+/** As after a start that gave up: it failed, and its guest, made long ago, is condemned. The sweep submits the removal. */
 async function discard({ system, producer }: TestSystem, sandboxId = ''): Promise<Operation> {
   const { redis, keys, reading } = system.store;
   const { guestId = '' } = await producer.get(sandboxId);
   await redis.hset(keys.sandbox(sandboxId), { state: 'failed' });
-  await redis.hset(keys.guest(guestId), { state: 'condemned', condemnedAtMs: 1 });
+  await redis.hset(keys.guest(guestId), { state: 'condemned', condemnedAtMs: 1, sentAtMs: 1 });
   await redis.zadd(keys.guestsCondemned, 1, guestId);
   const [operationId = ''] = await eventually('its removal is submitted', async () => {
     const pending = await redis.lrange(keys.pending(keys.guest(guestId)), 0, 0);

@@ -7,10 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PROVIDER_NAMES, type ProviderName } from '../../src/core/provider-name.ts';
 import { startSystem } from '../../src/main/system.ts';
 import { DEFAULT_LEASE } from '../../src/store/store.ts';
-import { eventually } from '../support/eventually.ts';
 import { startTestSystem, type TestSystem } from '../support/system.ts';
-import { judgeSystem } from '../support/verdict.ts';
-import { type CrashCase, nameOf, startWaves, type Waves } from './crash-waves.ts';
+import { type CrashCase, crashWave, expectRest, nameOf, startWaves, type Waves } from './crash-waves.ts';
 import { type Scenario, scenariosOf } from './scenarios.ts';
 
 /** About a minute; a machine that is busy elsewhere takes several times as long. */
@@ -60,34 +58,11 @@ describe.concurrent('a worker killed before and after every step', () => {
       const cases = allCases(recorded.filter(({ scenario }) => scenario.provider === provider));
       for (const wave of planWaves(cases)) await crashWave(system, waves, wave);
       // A create that may never have been sent is proved absent only after the provider's visibility bound.
-      let verdict = await judgeSystem(system);
-      const isAtRest = async () => {
-        verdict = await judgeSystem(system);
-        return Object.values(verdict).flat().length === 0;
-      };
-      await eventually('inventory and records agree', isAtRest, 90_000).catch(() => undefined);
-      expect(Object.values(verdict).flat()).toEqual([]);
+      await expectRest(system, 90_000);
     },
     WAVES_TIME_LIMIT_MS,
   );
 });
-
-async function crashWave(system: TestSystem, waves: Waves, wave: readonly CrashCase[]): Promise<void> {
-  if (process.env.TEST_LOG) process.stderr.write(`${wave.map(nameOf).join('; ')}\n`);
-  const operations = await waves.crash(wave);
-  for (const [index, operation] of operations.entries()) {
-    const crashed = wave[index] as CrashCase;
-    const { state, failure } = operation;
-    expect({ case: nameOf(crashed), state, failure }).toEqual({
-      case: nameOf(crashed),
-      state: 'succeeded',
-      failure: undefined,
-    });
-    await crashed.scenario.verify(system, operation);
-    expect(await settlements(system, operation.id), nameOf(crashed)).toBe(1);
-  }
-  expect((await judgeSystem(system)).duplicates).toEqual([]);
-}
 
 const closers: (() => Promise<void>)[] = [];
 afterAll(async () => {
@@ -204,13 +179,4 @@ function permitOf(crashed: CrashCase): string {
   if (provider === 'morph') return `morph ${nameOf(crashed)}`;
   if (step === 'create') return `create ${provider}`;
   return step === 'resume' ? 'boot' : step;
-}
-
-/** How often the event log says that an operation settled. */
-async function settlements({ system }: TestSystem, operationId: string): Promise<number> {
-  const entries = await system.store.redis.xrange(system.store.keys.events, '-', '+');
-  return entries.filter(
-    ([, fields]) =>
-      fields.includes('operation.settled') && fields[fields.indexOf('operationId') + 1] === operationId,
-  ).length;
 }

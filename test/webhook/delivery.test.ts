@@ -269,7 +269,7 @@ test('an outbox whose job was never added, was deleted or crashed is carried on 
   const failing = await bench.store.webhook.head(crashed);
   if (failing) await bench.queue.add(failing.event);
   const job = await bench.queue.queue.getJob(`${crashed}-1`);
-  await bench.store.redis.hset(`${bench.store.keys.tag}:webhook:${job?.id}`, 'data', '{"schemaVersion":99}');
+  await bench.store.redis.hset(`${bench.store.keys.tag}:webhook:${job?.id}`, 'data', '{"schemaVersion":1}');
   await startWorker();
   await eventually('it crashed', async () => (await bench.queue.queue.getFailedCount()) === 1);
   expect(receiver.settled).toEqual([]);
@@ -278,6 +278,27 @@ test('an outbox whose job was never added, was deleted or crashed is carried on 
   await eventually('both arrived', () => receiver.settled.length === 2);
   expect(new Set(receiver.settled.map(({ sandboxId }) => sandboxId))).toEqual(new Set([lost, crashed]));
   expect(await sweep()).toEqual({ due: 0, added: 0, dropped: 0, failed: 0 });
+});
+
+test('a job that a newer release wrote is put back until it can be read, and is no dead letter', async () => {
+  const { queue } = bench.queue;
+  await startWorker();
+  await queue.pause();
+  await bench.create();
+  const job = await eventually(
+    'its job waits',
+    async () => (await queue.getJobs(['wait', 'waiting', 'prioritized']))[0],
+  );
+  const { data } = job;
+  await job.updateData({ ...data, schemaVersion: 99 });
+  await queue.resume();
+  await eventually('it is put back', async () => (await queue.getDelayedCount()) === 1);
+  expect(await queue.getFailedCount()).toBe(0);
+  expect(receiver.received).toEqual([]);
+
+  await job.updateData(data);
+  await pass(0);
+  await eventually('it arrives', () => receiver.settled.length === 1);
 });
 
 test('a webhook that was taken out of the configuration leaves nothing behind', async () => {

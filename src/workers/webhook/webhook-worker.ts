@@ -3,15 +3,16 @@
  * process that makes a transition true, producers without any configuration included, writes it to the outbox.
  */
 import { DelayedError, type Job, Worker } from 'bullmq';
+import { isNewerSchema } from '../../core/newer-schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import {
+  parseWebhookJob,
   WEBHOOK_QUEUE,
   type WebhookJob,
   type WebhookQueue,
-  webhookJobSchema,
 } from '../../queues/webhook-queue.ts';
 import type { Store } from '../../store/store.ts';
-import { addHead, type DeliveryDeps, deliverEvent } from './deliver-event.ts';
+import { addHead, type DeliveryDeps, type DeliveryResult, deliverEvent } from './deliver-event.ts';
 import { REQUEST_TIMEOUT_MS, type WebhookTarget } from './send-event.ts';
 
 export interface WebhookWorkerDeps {
@@ -42,6 +43,8 @@ const CONCURRENCY = 16;
  */
 const ANNOUNCED_FOR_MS = 24 * 60 * 60_000;
 const ANNOUNCE_EVERY_MS = 60_000;
+/** As for attempts: until one of the new release's workers has it. */
+const NEWER_DELAY_MS = 2_000;
 /** As for attempts: idempotence rests on the outbox, so a stall count says nothing. */
 const MAX_STALLED_COUNT = 10;
 
@@ -75,10 +78,19 @@ function createWorker(
   onError: (error: unknown) => void,
 ): Worker<WebhookJob> {
   const { store, log, nowMs } = delivery;
+
+  async function deliver(data: unknown, signal: AbortSignal): Promise<DeliveryResult> {
+    try {
+      return await deliverEvent(delivery, parseWebhookJob(data), signal);
+    } catch (error) {
+      if (!isNewerSchema(error)) throw error;
+      return { result: 'parked', reason: error.message, delayMs: NEWER_DELAY_MS };
+    }
+  }
+
   // BullMQ passes a signal only to processors that declare three parameters.
   async function processJob(job: Job<WebhookJob>, token?: string, signal?: AbortSignal) {
-    const data = webhookJobSchema.parse(job.data);
-    const result = await deliverEvent(delivery, data, signal ?? new AbortController().signal);
+    const result = await deliver(job.data, signal ?? new AbortController().signal);
     switch (result.result) {
       case 'delivered':
         return 'delivered';
