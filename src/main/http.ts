@@ -43,7 +43,22 @@ export async function startHttp(
   log: Logger,
   nowMs: () => number = Date.now,
 ): Promise<Http> {
-  const { store, queues, service, close } = await openParts(system, config, log);
+  const parts = await openParts(system, config, log);
+  try {
+    return await listen(parts, config, log, nowMs);
+  } catch (error) {
+    // A port that is taken, say: what was opened would keep the process alive.
+    await parts.close();
+    throw error;
+  }
+}
+
+async function listen(
+  { store, queues, service, close }: Awaited<ReturnType<typeof openParts>>,
+  config: HttpConfig,
+  log: Logger,
+  nowMs: () => number,
+): Promise<Http> {
   const simulated = config.mode === 'local';
   const assets = createAssets();
   const frame = { deployment: config.deployment, simulated, assets: assets.paths };
