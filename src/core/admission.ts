@@ -1,4 +1,9 @@
-import type { OperationKind, OperationOptions, OperationState } from './operation.ts';
+import {
+  isHousekeeping,
+  type OperationKind,
+  type OperationOptions,
+  type OperationState,
+} from './operation.ts';
 import { isEnded, type SandboxState } from './sandbox.ts';
 
 /** Operations wait in line per sandbox. More than this means a caller in a loop; refusing shows it. */
@@ -41,13 +46,19 @@ export type Admission =
 /**
  * One operation at a time per sandbox: equal requests join, a resume supersedes a pause that has not begun,
  * a destroy supersedes everything that has not begun, the rest waits in line. What was decided in the background
- * gives way: it is refused while a caller's operation waits, and a caller supersedes it until it has begun.
+ * gives way: it is refused while a caller's operation waits, and a caller supersedes it until it has begun. A
+ * `configure` gives way to everything.
  */
 export function admit({ state, pending, request }: AdmissionInput): Admission {
-  if (request.pinned && pending.some(({ kind, pinned }) => kind !== 'inspect' && pinned !== true)) {
+  if (request.pinned && pending.some(({ kind, pinned }) => !isHousekeeping(kind) && pinned !== true)) {
     return refuse('wrong_state', 'an operation that somebody asked for is under way');
   }
-  const givesWay = request.kind === 'inspect' || request.pinned ? [] : pinnedNotBegun(pending, request);
+  if (request.kind === 'configure' && pending.length > 0) {
+    return refuse('wrong_state', 'something else is under way');
+  }
+  const givesWay = isHousekeeping(request.kind)
+    ? []
+    : [...notBegun(pending, 'configure'), ...(request.pinned ? [] : pinnedNotBegun(pending, request))];
   const destroying = pending.find(({ id, kind }) => kind === 'destroy' && !givesWay.includes(id));
   if (request.kind === 'destroy') {
     if (destroying) return { verdict: 'join', operationId: destroying.id, supersede: [] };

@@ -140,7 +140,9 @@ function onwards(input: NextStepInput, condemn: boolean): NextStep {
 
 function decideInPlace(input: NextStepInput): NextStep {
   const { failure, kind } = input;
-  const again = TRANSIENT.has(failure.kind) || failure.effect === 'unknown';
+  // The sweep that asked comes again, and nothing else is to wait behind its tries.
+  const once = kind === 'configure';
+  const again = !once && (TRANSIENT.has(failure.kind) || failure.effect === 'unknown');
   const persistent = kind === 'destroy' || kind === 'discard';
   if (again && (persistent || input.triesHere < MAX_CHANGE_TRIES)) {
     return withinDeadline(input, { step: 'retry', delayMs: retryDelayMs(input), sameGuest: true });

@@ -3,14 +3,28 @@ import type { ProviderName } from './provider-name.ts';
 import type { Reservation } from './reservation.ts';
 import type { SandboxState } from './sandbox-state.ts';
 
-export const OPERATION_KINDS = ['start', 'pause', 'resume', 'destroy', 'inspect', 'discard'] as const;
+export const OPERATION_KINDS = [
+  'start',
+  'pause',
+  'resume',
+  'destroy',
+  'inspect',
+  'configure',
+  'discard',
+] as const;
 
 /**
  * `start`, `pause`, `resume` and `destroy` are what callers ask for a sandbox, and `inspect` what a refresh
- * asks; it changes nothing at the provider. `discard` is internal: it
- * removes one condemned guest, whatever its sandbox does meanwhile, and is claimed on the guest.
+ * asks; it changes nothing at the provider. `configure` is internal: it renews the provider's own TTL and sets
+ * what may wake a guest. `discard` is internal: it removes one condemned guest, whatever its sandbox does
+ * meanwhile, and is claimed on the guest.
  */
 export type OperationKind = (typeof OPERATION_KINDS)[number];
+
+/** Asked by nobody who uses the sandbox: it stands in nobody's way, and leaves the sandbox as it is. */
+export function isHousekeeping(kind: OperationKind): boolean {
+  return kind === 'inspect' || kind === 'configure';
+}
 
 export const OPERATION_STATES = ['queued', 'begun', 'succeeded', 'failed', 'superseded'] as const;
 

@@ -13,6 +13,13 @@ export const CAN_KEEP_MEMORY = {
   morph: true,
 } as const satisfies Record<ProviderName, boolean>;
 
+/** Whether the provider pauses a guest by a TTL of its own: our dead-man switch, which has to be renewed. */
+export const HAS_OWN_TTL = {
+  'pve-vm': false,
+  'pve-lxc': false,
+  morph: true,
+} as const satisfies Record<ProviderName, boolean>;
+
 export function isProviderName(value: string): value is ProviderName {
   return (PROVIDER_NAMES as readonly string[]).includes(value);
 }

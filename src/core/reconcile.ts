@@ -17,6 +17,8 @@ export interface SeenGuest {
   readonly marker?: Marker;
   /** When the marker's operation was made, as its id tells. */
   readonly operationAtMs?: number;
+  /** It runs, and is not set at its provider as this deployment wants it. */
+  readonly settingsDiffer?: boolean;
   /** What a closer look found wrong with its name or marker. */
   readonly drift?: string;
 }

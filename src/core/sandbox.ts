@@ -1,6 +1,7 @@
 import type { Endpoint } from './guest.ts';
 import type { OperationKind } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
+import type { Reconnect } from './reconnect.ts';
 import type { SandboxState } from './sandbox-state.ts';
 import type { StartRequest } from './start-request.ts';
 
@@ -39,6 +40,8 @@ export interface Sandbox {
   readonly fellBackFrom?: readonly ProviderName[];
   /** Whether the paused state holds memory; there only while paused. */
   readonly preservesRam?: boolean;
+  /** What to do after the resume that brought it into this state. */
+  readonly reconnect?: readonly Reconnect[];
   /** When a rebuild restored it from its marker; until an operator confirms, nothing automatic destroys it. */
   readonly restoredAtMs?: number;
   /** What only a person can do, with the exact command; there only while stuck. */

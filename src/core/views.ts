@@ -3,6 +3,7 @@ import type { HistoryEntry } from './events.ts';
 import type { IdleOutlook } from './idle-outlook.ts';
 import type { Attempt, Operation, OperationFailure, OperationKind, OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
+import type { Reconnect } from './reconnect.ts';
 import type { ProviderStatus } from './route.ts';
 import { expiresAtMs, type Sandbox, type SandboxState } from './sandbox.ts';
 import type { WorkloadType } from './start-request.ts';
@@ -22,6 +23,8 @@ export interface SandboxView {
   readonly fellBackFrom: readonly ProviderName[];
   /** While paused: whether memory is kept. */
   readonly preservesRam?: boolean;
+  /** After a resume: what to do now. */
+  readonly reconnect?: readonly Reconnect[];
   /** What only a person at the provider can do, while stuck. */
   readonly remediation?: string;
   /** The operation, or what was found at the provider, that brought it into this state. */
@@ -57,6 +60,7 @@ export function viewSandbox(sandbox: Sandbox): SandboxView {
     endpoints: Object.fromEntries((placement?.endpoints ?? []).map(({ name, url }) => [name, url])),
     fellBackFrom: sandbox.fellBackFrom ?? [],
     preservesRam: sandbox.preservesRam,
+    reconnect: sandbox.reconnect,
     remediation: sandbox.remediation,
     cause: sandbox.cause,
     simulated: placement?.simulated ?? false,

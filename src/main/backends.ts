@@ -67,12 +67,14 @@ export interface LocalSimulatorOptions {
   readonly templates?: readonly SimulatedTemplate[];
   /** Of whatever is left to chance there, such as faults with a probability. */
   readonly seed?: number;
+  /** The providers' own clock. */
+  readonly nowMs?: () => number;
 }
 
 /** Both providers, filled with what the presets start from. */
 export async function startLocalSimulators(
   { presets }: Pick<Config, 'presets'>,
-  { dataFile, latency = {}, nodeMemoryMib, templates = [], seed }: LocalSimulatorOptions = {},
+  { dataFile, latency = {}, nodeMemoryMib, templates = [], seed, nowMs }: LocalSimulatorOptions = {},
 ) {
   const snapshots = snapshotsOf(presets).map(({ diskGib, ...rest }) => ({
     ...rest,
@@ -88,6 +90,7 @@ export async function startLocalSimulators(
     morph: { apiKey: SIMULATED_KEY, snapshots, ...(latency.morph && { latency: latency.morph }) },
     ...(dataFile === undefined ? {} : { dataFile }),
     ...(seed === undefined ? {} : { seed }),
+    ...(nowMs ? { nowMs } : {}),
   });
 }
 

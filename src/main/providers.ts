@@ -55,10 +55,16 @@ export function createProviders(
     for (const kind of pve.kinds) all.push(PVE_DRIVERS[kind](deps, pveOptions(pve, options)));
   }
   if (morph) {
-    const { failureDomain, simulated, apiKey, apiBaseUrl: baseUrl } = morph;
+    const { failureDomain, simulated, apiKey, apiBaseUrl: baseUrl, deadManSeconds, wakeOn } = morph;
     const http = watchHttp(createMorphHttpClient({ apiKey, baseUrl, maxConnections: MORPH_CONNECTIONS }));
     closers.push(http.close);
-    all.push(createMorphProvider({ http }, { failureDomain, simulated, ...commonOptions(options) }));
+    const settings = {
+      ...(deadManSeconds === undefined ? {} : { deadManSeconds }),
+      ...(wakeOn ? { wakeOn } : {}),
+    };
+    all.push(
+      createMorphProvider({ http }, { failureDomain, simulated, ...settings, ...commonOptions(options) }),
+    );
   }
   return {
     all,

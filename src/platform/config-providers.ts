@@ -31,6 +31,10 @@ export interface MorphConfig {
   /** Secret. */
   readonly apiKey: string;
   readonly apiBaseUrl: string;
+  /** After how long without us Morph pauses a sandbox; 0: never. Absent: the driver's default. */
+  readonly deadManSeconds?: number;
+  /** Whether traffic or SSH wakes a paused sandbox. Absent: neither. */
+  readonly wakeOn?: { readonly http: boolean; readonly ssh: boolean };
 }
 
 /** Which settings make a provider real. */
@@ -165,7 +169,18 @@ function readPem(path: string, problems: Problems): string | undefined {
   return undefined;
 }
 
-export function readMorph(env: Environment): MorphConfig | undefined {
-  const { MORPH_API_KEY: apiKey, MORPH_API_BASE_URL: apiBaseUrl } = env;
-  return apiKey === undefined ? undefined : { apiKey, apiBaseUrl };
+/** Renewed at half of it, a hundred a minute: with less, a fleet of 3,000 could not be kept awake. */
+const LEAST_DEAD_MAN_SECONDS = 3_600;
+
+export function readMorph(env: Environment, problems: Problems): MorphConfig | undefined {
+  const { MORPH_API_KEY: apiKey, MORPH_API_BASE_URL: apiBaseUrl, MORPH_WAKE_ON: wakeOn } = env;
+  const { MORPH_DEAD_MAN_SECONDS: deadManSeconds } = env;
+  if (deadManSeconds > 0 && deadManSeconds < LEAST_DEAD_MAN_SECONDS) {
+    problems.add('MORPH_DEAD_MAN_SECONDS', `it is less than ${LEAST_DEAD_MAN_SECONDS}`);
+  }
+  const unknown = wakeOn.find((what) => what !== 'http' && what !== 'ssh');
+  if (unknown !== undefined) problems.add('MORPH_WAKE_ON', `${unknown} wakes nothing`);
+  if (apiKey === undefined) return undefined;
+  const wakes = { http: wakeOn.includes('http'), ssh: wakeOn.includes('ssh') };
+  return { apiKey, apiBaseUrl, deadManSeconds, wakeOn: wakes };
 }

@@ -58,6 +58,8 @@ export const environmentSchema = z.object({
   SECRETS_KEY: read.matching(/^[0-9a-f]{64}$/i, 'it is not 64 hex digits').optional(),
   MORPH_API_KEY: read.matching(/^\S+$/, 'it holds a space or a line break').optional(),
   MORPH_API_BASE_URL: read.apiUrl.default('https://cloud.morph.so/api'),
+  MORPH_DEAD_MAN_SECONDS: read.wholeNumber(0, 604_800).default(14_400),
+  MORPH_WAKE_ON: read.list.default([]),
 
   REDIS_URL: read.redisUrl.optional(),
   REDIS_DURABILITY: read.oneOf(['aof', 'managed']).default('aof'),
@@ -150,6 +152,8 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   SECRETS_KEY: 'make one with: openssl rand -hex 32',
   MORPH_API_KEY: 'copy the key from https://cloud.morph.so',
   MORPH_API_BASE_URL: 'leave it out, or give https://cloud.morph.so/api',
+  MORPH_DEAD_MAN_SECONDS: 'give seconds, such as 14400, or 0 to turn it off',
+  MORPH_WAKE_ON: 'leave it out, or list http, ssh',
   REDIS_URL: 'give the address of your Redis, such as redis://127.0.0.1:6379',
   REDIS_DURABILITY: 'use aof, or managed when whoever runs the Redis makes it durable',
   DEPLOYMENT: 'give this installation a name of its own that never changes, such as production',

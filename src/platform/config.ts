@@ -124,7 +124,7 @@ export function loadConfig(variables: Variables, role: ServeRole = 'all'): Confi
   const enabled = enabledProviders(env, preference, given, local);
   const routing = readRouting({ env, preference, local, enabled, submitsOnly: role === 'api' }, problems);
   const pve = readPve(env, given, problems);
-  const morph = readMorph(env);
+  const morph = readMorph(env, problems);
   const presets = readPresets(env, local, problems);
   const priceBook = readPrices(env, local, problems);
   const budgets = env.BUDGETS_FILE === undefined ? [] : readBudgetsFile(env.BUDGETS_FILE, problems);

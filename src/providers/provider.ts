@@ -103,6 +103,10 @@ export interface GuestObservation {
   readonly marker?: Marker;
   /** The exact command that frees a stuck guest. */
   readonly remediation?: string;
+  /** When the provider's own TTL pauses it, or paused it. Unix time, ms. */
+  readonly pausesAtMs?: number;
+  /** Whether traffic may wake it without our doing. */
+  readonly wakesByItself?: boolean;
 }
 
 export interface GuestFacts {
@@ -122,6 +126,8 @@ export interface ListedGuest {
   readonly ref: GuestRef;
   readonly condition: GuestCondition;
   readonly marker?: Marker;
+  /** It runs, and is not set as `configure` would set it. */
+  readonly settingsDiffer?: boolean;
 }
 
 export interface PauseResult {
@@ -192,6 +198,16 @@ export interface Provider {
   destroy(ref: GuestRef, call: ProviderCall): Promise<void>;
 
   inspect(ref: GuestRef, call: ProviderCall): Promise<GuestObservation>;
+
+  /**
+   * Only where the provider pauses and wakes guests by itself (`HAS_OWN_TTL`): brings the settings of a running
+   * guest to what this deployment wants, arms its TTL anew, and tells how the guest was found. One that does not
+   * run, or is not ours, is left as it is.
+   */
+  configure?(ref: GuestRef, call: ProviderCall): Promise<GuestObservation>;
+
+  /** How often a running guest needs `configure`. Unit: ms. */
+  readonly configureEveryMs?: number;
 
   /** Every guest of ours that the provider shows, of any deployment; markers where the list carries them. */
   list(call: ProviderCall): Promise<readonly ListedGuest[]>;

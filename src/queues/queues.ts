@@ -43,6 +43,7 @@ const PRIORITY: Record<OperationKind, number> = {
   destroy: 2,
   start: 3,
   pause: 4,
+  configure: 4,
   discard: 5,
 };
 

@@ -15,7 +15,7 @@ import type { SubmitterDeps } from './submitter-deps.ts';
 const MAX_CONFLICTS = 20;
 /** Long enough for a big memory image on a slow disk, with retries. */
 export const CHANGE_DEADLINE_MS = 15 * 60_000;
-/** Somebody waits for the answer of a question; later it is out of date. */
+/** Somebody waits for the answer of a question; later it is out of date. A renewal that waited is asked for anew. */
 const INSPECT_DEADLINE_MS = 30_000;
 /** A destroy gives up last: what it leaves behind costs money. */
 export const DESTROY_DEADLINE_MS = 24 * 60 * 60_000;
@@ -27,6 +27,7 @@ const DEADLINE_MS: Readonly<Record<ChangeKind, number>> = {
   resume: CHANGE_DEADLINE_MS,
   destroy: DESTROY_DEADLINE_MS,
   inspect: INSPECT_DEADLINE_MS,
+  configure: INSPECT_DEADLINE_MS,
 };
 
 export interface Change {

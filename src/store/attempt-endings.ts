@@ -8,6 +8,7 @@ import type { FailureReport } from '../core/failure.ts';
 import type { BillingInstant } from '../core/ledger.ts';
 import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
+import type { Reconnect } from '../core/reconnect.ts';
 import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandbox.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
 import { billFate, billSandboxState } from './billing.ts';
@@ -17,6 +18,7 @@ import { endSandbox } from './ending.ts';
 import { emit } from './events.ts';
 import type { GuestFate } from './guest-fate.ts';
 import { GUEST_RETENTION_MS, type Keys, RETENTION_MS } from './keys.ts';
+import { keepRenewed } from './renewals.ts';
 import { releaseReservation, reserve } from './reservations.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
 import type { Transaction } from './transaction.ts';
@@ -45,6 +47,7 @@ export interface Settlement {
     readonly cause: string;
     readonly placement?: SandboxPlacement;
     readonly preservesRam?: boolean;
+    readonly reconnect?: readonly Reconnect[];
     readonly remediation?: string;
   };
   readonly guestFate: GuestFate;
@@ -52,6 +55,8 @@ export interface Settlement {
   readonly since?: BillingInstant;
   /** It was looked for until its absence was conclusive, and never seen: nothing of it is billed. */
   readonly neverExisted?: boolean;
+  /** When the provider's own TTL is to be renewed; absent for one that was found running: at once. */
+  readonly renewAtMs?: number;
   /** Secrets that the guest was given, sealed. */
   readonly sealedSecrets?: Readonly<Record<string, string>>;
 }
@@ -172,6 +177,7 @@ export function addSettlement(
     });
   }
   applyFate(transaction, keys, claim, settlement.guestFate, settlement.sandbox?.cause ?? state, nowMs);
+  keepRenewed(transaction, keys, claim.guest, settlement, nowMs);
   billSandboxState(transaction, keys, claim.guest, settlement, nowMs);
   billFate(transaction, keys, claim.guest, settlement.guestFate, { ...settlement, nowMs });
   if (state === 'succeeded' && operation.guestId === undefined) {
@@ -248,6 +254,7 @@ function writeSandbox(
         ? JSON.stringify([...new Set(failedOver)])
         : undefined,
     preservesRam: change.preservesRam === undefined ? null : String(change.preservesRam),
+    reconnect: change.reconnect ? JSON.stringify(change.reconnect) : null,
     remediation: change.remediation ?? null,
   });
   for (const id of change.placement ? [change.placement.guestId, change.placement.nativeId] : []) {

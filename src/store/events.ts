@@ -41,7 +41,7 @@ export function emit<N extends EmittedEventName>(
     ...['type', name, 'atMs', atMs],
     ...fields,
   );
-  if (!('sandboxId' in event)) return;
+  if (!('sandboxId' in event) || isRoutine(name, event)) return;
   const { sandboxId, ...facts } = event;
   const entry: HistoryEntry = { type: name, atMs, facts: facts as HistoryEntry['facts'] };
   const history = keys.history(sandboxId);
@@ -49,4 +49,11 @@ export function emit<N extends EmittedEventName>(
     .command('RPUSH', history, JSON.stringify(entry))
     .command('LTRIM', history, -HISTORY_MAX_LENGTH, -1)
     .command('PEXPIRE', history, HISTORY_RETENTION_MS);
+}
+
+/** A renewal every two hours, each told twice, would push what people ask about out of a history of a hundred. */
+function isRoutine<N extends EmittedEventName>(name: N, event: LifecycleEvents[N]): boolean {
+  if (name !== 'operation.requested' && name !== 'operation.settled') return false;
+  const { kind, state } = event as Partial<LifecycleEvents['operation.settled']>;
+  return kind === 'configure' && state !== 'failed';
 }

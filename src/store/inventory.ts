@@ -14,6 +14,7 @@ import { freeMemory } from './capacity-book.ts';
 import { emit } from './events.ts';
 import { GUEST_RETENTION_MS, type Keys } from './keys.ts';
 import { type Fields, parseGuest, parseSandbox, SCHEMA_VERSION } from './records.ts';
+import { renewSoon } from './renewals.ts';
 import type { BeginTransaction, Transaction } from './transaction.ts';
 import { releaseVmid } from './vmid-pool.ts';
 
@@ -102,6 +103,7 @@ export function createInventory({ redis, keys, begin }: Deps): Inventory {
     async adopt(found, sandbox, receipt, nowMs) {
       const transaction = beginRecord(writing, found, 'live', receipt, nowMs);
       transaction.guardField(keys.sandbox(sandbox.id), 'version', sandbox.version);
+      if (sandbox.state === 'running') renewSoon(transaction, keys, found.ref, nowMs);
       emitAct(transaction, keys, subjectOf(found), 'adopted', receipt, nowMs);
       return (await transaction.commit()).ok;
     },

@@ -46,6 +46,7 @@
  * | idle:upcoming | sandbox ids by when they will be suspended | while they run | 60 |
  * | idle:days | suspensions, what they saved, and regrets, per day | 35 days | 200 |
  * | idle:gate | what the gate to `enforce` last said | for ever, one | 300 |
+ * | guests:renew | running guests whose provider has a TTL of its own, by when it is to be renewed | while they run | 60 |
  * | expiry:due, retention:due | sandbox ids by when their time to live, their retention is to be looked at | until ended, while paused | 60 |
  * | retention:watch | since when one sandbox is due for destruction | 3 days | 100 |
  * | activity | what is known of one sandbox's use | 7 days after it ended | 600 |
@@ -127,6 +128,7 @@ export interface Keys {
   readonly idleDue: string;
   readonly ledger: LedgerKeys;
   readonly idle: IdleKeys;
+  readonly guestsRenew: string;
   readonly expiryDue: string;
   readonly retentionDue: string;
   retentionWatch(sandboxId: string): string;
@@ -303,6 +305,7 @@ export function createKeys(deployment: string): Keys {
       upcoming: `${tag}:idle:upcoming`,
       gate: `${tag}:idle:gate`,
     },
+    guestsRenew: `${tag}:guests:renew`,
     expiryDue: `${tag}:expiry:due`,
     retentionDue: `${tag}:retention:due`,
     retentionWatch: (sandboxId) => `${tag}:retention:watch:${sandboxId}`,

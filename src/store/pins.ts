@@ -4,7 +4,7 @@
  * later, but before a pinned pause settles, makes the settling transaction itself submit a resume. Whoever joins
  * takes the pin away: a pause that a caller wanted is never undone by activity.
  */
-import type { Pin } from '../core/operation.ts';
+import { isHousekeeping, type Pin } from '../core/operation.ts';
 import { createSortableId } from '../platform/ids.ts';
 import { addNextInLine, addSettlement, nextInLine, type Settlement, settle } from './attempt-endings.ts';
 import { type Claim, ClaimLostError } from './claims.ts';
@@ -95,7 +95,7 @@ async function settlePause(
 
     const sandbox = await reading.sandbox(operation.sandboxId);
     const behind = (await reading.pendingOperations(operation.sandboxId)).filter(
-      ({ id, kind }) => id !== operation.id && kind !== 'inspect',
+      ({ id, kind }) => id !== operation.id && !isHousekeeping(kind),
     );
     // What callers have put into the line since says better what is to become of it.
     if (sandbox === undefined || behind.length > 0) return settle(keys, claim, settlement, nowMs);

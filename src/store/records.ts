@@ -8,6 +8,7 @@ import type { Guest } from '../core/guest.ts';
 import { NewerSchemaError } from '../core/newer-schema.ts';
 import { type Attempt, OPERATION_KINDS, type Operation } from '../core/operation.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
+import { RECONNECTS } from '../core/reconnect.ts';
 import { SANDBOX_STATES, type Sandbox } from '../core/sandbox.ts';
 import { WORKLOAD_TYPES } from '../core/start-request.ts';
 
@@ -89,6 +90,7 @@ const sandboxSchema = z.object({
   placement: json(placement).exactOptional(),
   fellBackFrom: json(z.array(provider)).exactOptional(),
   preservesRam: flag.exactOptional(),
+  reconnect: json(z.array(z.enum(RECONNECTS))).exactOptional(),
   restoredAtMs: stored.exactOptional(),
   remediation: z.string().exactOptional(),
 });

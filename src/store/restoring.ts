@@ -8,6 +8,7 @@ import { emit } from './events.ts';
 import { holdVmid, intentOf } from './inventory.ts';
 import type { Keys } from './keys.ts';
 import { SCHEMA_VERSION } from './records.ts';
+import { renewSoon } from './renewals.ts';
 import type { BeginTransaction, Transaction } from './transaction.ts';
 
 export interface Restoring {
@@ -120,6 +121,7 @@ function writeSandbox(
     .command('PERSIST', key)
     .command('ZREM', keys.sandboxesEnded, id)
     .command('ZADD', keys.sandboxesCurrent, replaces?.createdAtMs ?? createdAtMs, id);
+  if (state === 'running') renewSoon(transaction, keys, ref, nowMs);
   for (const native of [ref.guestId, ref.nativeId]) {
     transaction.command('SET', keys.native(native), id);
   }

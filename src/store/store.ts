@@ -25,6 +25,7 @@ import { createListing, type Listing } from './listing.ts';
 import { createMeasures, type Measures } from './measures.ts';
 import { createMemoryWatch, type MemoryWatch } from './memory-watch.ts';
 import { createReading, type Reading } from './reading.ts';
+import { createRenewals, type Renewals } from './renewals.ts';
 import { createRestoring, type Restoring } from './restoring.ts';
 import { createSavings, type SavingsStore } from './savings.ts';
 import { createScripts, type Scripts } from './scripts.ts';
@@ -55,6 +56,8 @@ export interface Store {
   /** Repairs indexes from records. */
   readonly healing: Healing;
   readonly restoring: Restoring;
+  /** Whose TTL at the provider is to be renewed when. */
+  readonly renewals: Renewals;
   readonly settlements: Settlements;
   readonly events: EventLog;
   readonly access: AccessStore;
@@ -116,6 +119,7 @@ export function createStore(
     inventory: createInventory({ redis, keys, begin }),
     healing: createHealing({ redis, keys, scripts, begin }),
     restoring: createRestoring(begin, keys),
+    renewals: createRenewals({ redis, keys, begin }),
     settlements,
     events,
     access: createAccessStore({ redis, keys, scripts, begin }),

@@ -39,7 +39,7 @@ export async function endFailedAttempt(
     if (!told) await tellOfFailure(deps, claim, report, next);
     told = true;
     if (next.step === 'give_up') {
-      const observed = claim.operation.kind === 'start' ? undefined : await observe(deps, session);
+      const observed = UNSEEN.has(claim.operation.kind) ? undefined : await observe(deps, session);
       return giveUp(deps, claim, report, next, { observed, leftOut: remaining.leftOut });
     }
     const result = await carryOn(deps, claim, report, next, remaining);
@@ -252,6 +252,9 @@ function describeFailure(
     causes,
   };
 }
+
+/** A start is condemned rather than looked at; a `configure` that failed has moved nothing. */
+const UNSEEN: ReadonlySet<OperationKind> = new Set(['start', 'configure']);
 
 /** What these leave when they failed and nothing could be seen is most likely what was there before them. */
 const CHANGES: ReadonlySet<OperationKind> = new Set(['pause', 'resume', 'destroy']);

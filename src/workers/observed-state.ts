@@ -1,7 +1,46 @@
+import type { Sandbox } from '../core/sandbox.ts';
 import type { GuestObservation } from '../providers/provider.ts';
 import type { Settlement } from '../store/attempt-endings.ts';
 
 type Observed = Pick<Settlement, 'sandbox' | 'guestFate'>;
+
+/** Brings the record in line with what was seen, and says who moved the sandbox as far as the provider tells. */
+export function settleAsObserved(
+  observed: GuestObservation,
+  sandbox: Pick<Sandbox, 'state' | 'preservesRam'> | undefined,
+  nowMs: number,
+): Settlement {
+  const { cause, since } = explainMove(observed, sandbox, nowMs);
+  const found = stateFromObservation(observed, cause);
+  const asRecorded =
+    found?.sandbox?.state === sandbox?.state && found?.sandbox?.preservesRam === sandbox?.preservesRam;
+  const operation = { state: 'succeeded' as const };
+  if (found === undefined || asRecorded) return { operation, guestFate: 'carry' };
+  return { operation, ...found, ...(since ? { since } : {}) };
+}
+
+/**
+ * `provider_ttl`: it was recorded as running, and its TTL at the provider is over; it paused no sooner than that.
+ * `provider_wake`: it was recorded as paused, and traffic may wake it.
+ */
+function explainMove(
+  { condition, detail, pausesAtMs, wakesByItself }: GuestObservation,
+  sandbox: Pick<Sandbox, 'state'> | undefined,
+  nowMs: number,
+): { readonly cause: string } & Pick<Settlement, 'since'> {
+  if (
+    condition === 'paused' &&
+    sandbox?.state === 'running' &&
+    pausesAtMs !== undefined &&
+    pausesAtMs <= nowMs
+  ) {
+    return { cause: 'provider_ttl', since: { atMs: pausesAtMs, evidence: 'provider' } };
+  }
+  if (condition === 'running' && sandbox?.state === 'paused' && wakesByItself === true) {
+    return { cause: 'provider_wake' };
+  }
+  return { cause: `found at the provider: ${detail}` };
+}
 
 /** What a sandbox is, judged by its guest alone; `undefined` when the provider's word does not say. */
 export function stateFromObservation(

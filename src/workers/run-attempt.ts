@@ -16,6 +16,7 @@ import type { AttemptResult } from './attempt-result.ts';
 import { type AttemptSession, HandOverError, openSession } from './attempt-session.ts';
 import { endFailedAttempt, handOver } from './end-attempt.ts';
 import { mindBreaker } from './mind-breaker.ts';
+import { configureSandbox } from './operations/configure.ts';
 import { destroySandbox } from './operations/destroy.ts';
 import { discardGuest } from './operations/discard.ts';
 import { inspectSandbox } from './operations/inspect.ts';
@@ -36,6 +37,7 @@ const HANDLERS = {
   resume: resumeSandbox,
   destroy: destroySandbox,
   inspect: inspectSandbox,
+  configure: configureSandbox,
   discard: discardGuest,
 } as const satisfies Record<OperationKind, Handler>;
 

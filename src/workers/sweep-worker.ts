@@ -17,6 +17,7 @@ import { healIndexes } from './sweeps/heal-indexes.ts';
 import { idleSuspend } from './sweeps/idle-suspend.ts';
 import { observeSandboxes } from './sweeps/observe-sandboxes.ts';
 import { reconcileProviders } from './sweeps/reconcile-provider.ts';
+import { renewProviderTtl } from './sweeps/renew-provider-ttl.ts';
 import { repairWebhooks } from './sweeps/repair-webhooks.ts';
 import { rescueOperations } from './sweeps/rescue-operations.ts';
 import { retention } from './sweeps/retention.ts';
@@ -40,6 +41,13 @@ export const SWEEPS = {
     jitterMs: 10_000,
     run: reconcileProviders,
     description: 'Compares what each provider shows with the registry, and brings the registry in line.',
+  },
+  'renew-provider-ttl': {
+    schedule: { everyMs: 15_000 },
+    run: renewProviderTtl,
+    description: 'Renews the TTL by which Morph pauses a sandbox when this control plane is gone.',
+    // Paused, it would let every sandbox at work be paused some hours later.
+    mayPause: false,
   },
   'watch-deployment': {
     schedule: { everyMs: 30_000 },

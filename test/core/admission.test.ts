@@ -18,6 +18,7 @@ const RESUME: Request = { kind: 'resume', options: { onLostMemory: 'fail' } };
 const COLD_RESUME: Request = { kind: 'resume', options: { onLostMemory: 'cold-boot' } };
 const DESTROY: Request = { kind: 'destroy', options: {} };
 const INSPECT: Request = { kind: 'inspect', options: {} };
+const CONFIGURE: Request = { kind: 'configure', options: {} };
 const START: Request = { kind: 'start', options: {} };
 
 const queued = (id: string, request: Request): PendingOperation => ({ id, ...request, state: 'queued' });
@@ -41,6 +42,27 @@ describe('admit', () => {
       [begun('a', PAUSE)],
       PAUSE,
       { verdict: 'join', operationId: 'a', supersede: [] },
+    ],
+    [
+      'a pause where a renewal waits',
+      'running',
+      [queued('c', CONFIGURE)],
+      PAUSE,
+      { verdict: 'enqueue', supersede: ['c'] },
+    ],
+    [
+      'a pause behind a renewal that has begun',
+      'running',
+      [begun('c', CONFIGURE)],
+      PAUSE,
+      { verdict: 'enqueue', supersede: [] },
+    ],
+    [
+      'a renewal where anything is under way',
+      'running',
+      [queued('a', INSPECT)],
+      CONFIGURE,
+      { verdict: 'refuse', code: 'wrong_state', message: 'something else is under way' },
     ],
     [
       'a pause with other options',

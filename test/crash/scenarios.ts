@@ -73,6 +73,14 @@ export function scenariosOf(provider: ProviderName): readonly Scenario[] {
     { name: 'destroy of a paused one', prepare: beginPaused, ask: change('destroy', {}), verify: destroyed },
     { name: 'discard', prepare: begin, ask: discard, verify: expectGone },
   ];
+  if (provider === 'morph') {
+    scenarios.push({
+      name: 'configure',
+      prepare: begin,
+      ask: ({ system }, id = '') => system.submitter.change('configure', id, {}),
+      verify: ({ producer }, { sandboxId }) => expectState(producer, sandboxId, { state: 'running' }),
+    });
+  }
   // Morph has no machine without its memory, so nothing to boot cold.
   if (provider !== 'morph') scenarios.push(coldBoot(begin));
   return scenarios.map((scenario) => ({ ...scenario, provider }));

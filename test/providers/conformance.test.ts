@@ -1,5 +1,6 @@
 /** What every driver promises (src/providers/provider.ts), against its simulator over HTTP. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HAS_OWN_TTL } from '../../src/core/provider-name.ts';
 import { waitUntilUsable } from '../../src/providers/readiness.ts';
 import { DRIVERS } from './drivers.ts';
 import { failureOf, type Rig, readCounter, specFor, startGuest, testCall } from './rig.ts';
@@ -54,6 +55,39 @@ describe.each(DRIVERS)('$name', ({ start }) => {
       expect(listed[0]).toMatchObject({ ref, condition: 'running' });
       await rig.provider.destroy(ref, testCall());
       expect(await rig.provider.list(testCall())).toEqual([]);
+    });
+  });
+
+  describe('what the provider does by itself', () => {
+    it('is kept by configure wherever the provider has a TTL of its own, and nowhere else', () => {
+      const { configure, configureEveryMs, name } = rig.provider;
+      expect([configure !== undefined, configureEveryMs !== undefined]).toEqual([
+        HAS_OWN_TTL[name],
+        HAS_OWN_TTL[name],
+      ]);
+    });
+
+    it('configure may be called again, tells how the guest is, and leaves one that is paused, gone or not ours alone', async (context) => {
+      const { provider } = rig;
+      if (provider.configure === undefined) return context.skip('it does nothing by itself');
+      const { ref } = await startGuest(provider);
+      const call = testCall();
+      const first = await provider.configure(ref, call);
+      expect(first).toMatchObject({ condition: 'running' });
+      expect((await provider.configure(ref, call)).pausesAtMs).toBeGreaterThanOrEqual(
+        first.pausesAtMs ?? Infinity,
+      );
+      const [listed] = await provider.list(call);
+      expect(listed?.settingsDiffer).toBeUndefined();
+
+      const quiet = testCall();
+      const wrong = { ...ref, guestId: `${provider.guestIdPrefix}00000000` };
+      expect((await provider.configure(wrong, quiet)).marker).toBeUndefined();
+      await provider.pause(ref, call);
+      expect(await provider.configure(ref, quiet)).toMatchObject({ condition: 'paused' });
+      await provider.destroy(ref, call);
+      expect(await provider.configure(ref, quiet)).toMatchObject({ condition: 'gone' });
+      expect(quiet.steps).toEqual([]);
     });
   });
 

@@ -17,8 +17,8 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-async function startRig() {
-  const rig = await startMorphRig();
+async function startRig(options: Parameters<typeof startMorphRig>[0] = {}) {
+  const rig = await startMorphRig(options);
   closers.push(rig.close);
   return rig;
 }
@@ -56,20 +56,25 @@ describe('starting', () => {
     });
   });
 
-  it('sends a TTL always with the action pause, because the default deletes', async () => {
+  it('arms the dead-man switch always with the action pause, whatever time to live the caller set', async () => {
     const rig = await startRig();
     const spec = specFor(rig.provider);
     const { ref } = await startGuest(rig.provider, {
       ...spec,
       marker: { ...spec.marker, ttlSeconds: 3_600 },
     });
-    expect(instanceOf(rig, ref.nativeId).ttl).toMatchObject({ seconds: 3_600, action: 'pause' });
+    expect(instanceOf(rig, ref.nativeId).ttl).toMatchObject({ seconds: 14_400, action: 'pause' });
   });
 
-  it('sends no TTL where none is wanted', async () => {
-    const rig = await startRig();
+  it('sends no TTL where the dead-man switch is off, and takes one away that was armed before', async () => {
+    const rig = await startRig({ deadManSeconds: 0 });
     const { ref } = await startGuest(rig.provider);
     expect(instanceOf(rig, ref.nativeId).ttl.seconds).toBeNull();
+    const armed = await startRig();
+    const before = await startGuest(armed.provider);
+    const off = armed.reconnect({ deadManSeconds: 0 });
+    await off.configure?.(before.ref, testCall());
+    expect(instanceOf(armed, before.ref.nativeId).ttl.seconds).toBeNull();
   });
 
   it('sends wake-on only where the instance says otherwise', async () => {

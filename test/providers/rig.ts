@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Alert } from '../../src/core/alert.ts';
 import type { GuestIntent, GuestRef } from '../../src/core/guest.ts';
 import type { VmidPool } from '../../src/core/ports.ts';
-import { createMorphProvider } from '../../src/providers/morph/morph.ts';
+import { createMorphProvider, type MorphOptions } from '../../src/providers/morph/morph.ts';
 import { createMorphHttpClient } from '../../src/providers/morph/morph-api.ts';
 import type { GuestFacts, GuestSpec, Provider, ProviderCall } from '../../src/providers/provider.ts';
 import { isProviderError } from '../../src/providers/provider-error.ts';
@@ -137,7 +137,9 @@ export async function startPveRig(kind: keyof typeof PVE_KINDS, options: PveRigO
   } satisfies Rig & Record<string, unknown>;
 }
 
-export async function startMorphRig(options: { readonly requestTimeoutMs?: number } = {}) {
+export async function startMorphRig(
+  options: Partial<Pick<MorphOptions, 'requestTimeoutMs' | 'deadManSeconds'>> = {},
+) {
   const simulators = await startSimulators({
     morph: {
       apiKey: API_KEY,
@@ -150,16 +152,12 @@ export async function startMorphRig(options: { readonly requestTimeoutMs?: numbe
     baseUrl: simulators.morph.url,
     maxConnections: 8,
   });
-  const provider = createMorphProvider(
-    { http },
-    {
-      failureDomain: 'morph:test',
-      simulated: true,
-      ...(options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs }),
-    },
-  );
+  /** The same account, as another configuration sees it. */
+  const reconnect = (settings: typeof options) =>
+    createMorphProvider({ http }, { failureDomain: 'morph:test', simulated: true, ...settings });
   return {
-    provider,
+    provider: reconnect(options),
+    reconnect,
     morph: simulators.morph,
     faults: simulators.morph.faults,
     setDown: simulators.morph.setDown,

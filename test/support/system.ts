@@ -56,6 +56,8 @@ export interface TestSystemOptions {
   readonly webhook?: SystemOptions['webhook'];
   /** The clock of decisions. */
   readonly nowMs?: () => number;
+  /** The simulated providers' clock. */
+  readonly simulatorNowMs?: () => number;
   readonly concurrency?: SystemOptions['concurrency'];
   readonly idlePolicy?: SystemOptions['idlePolicy'];
   /** False when the test runs the sweeps itself. */
@@ -83,6 +85,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     latency,
     nodeMemoryMib: test.nodeMemoryMib ?? ROOMY_NODE_MIB,
     ...(test.templates ? { templates: test.templates } : {}),
+    ...(test.simulatorNowMs ? { nowMs: test.simulatorNowMs } : {}),
     ...(test.dataFile ? { dataFile: test.dataFile } : {}),
   });
   const { pve, ...others } = simulatedBackends(simulators);

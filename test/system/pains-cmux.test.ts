@@ -125,6 +125,7 @@ const RED: Principal = { name: 'red', role: 'operator', teamId: 'team-red' };
 /** Bodies of the routes that need one; a route that is new is asked with an empty one. */
 const BODIES: Readonly<Record<string, unknown>> = {
   '/v1/sandboxes/{id}/ttl': { ttlSeconds: 60 },
+  '/v1/sandboxes/{id}/activity': { action: 'touch' },
   '/v1/sandboxes/{id}/protection': { protected: true },
 };
 

@@ -48,7 +48,10 @@ export interface CmuxSandboxInstance {
   heartbeat(): Promise<void>;
   /** Its time to live begins anew. (cmux's Morph TTL ran by the wall clock, whatever went on inside.) */
   extendTtl(ttlSeconds: number): Promise<void>;
-  /** Nothing wakes by itself unless it was told to: `(false, false)` is so already, else `direct.setWakeOn`. */
+  /**
+   * Nothing wakes by itself unless the deployment wants it (`MORPH_WAKE_ON`): `(false, false)` is so already, else
+   * `direct.setWakeOn`. What differs from the deployment's setting is set back by it within minutes.
+   */
   setWakeOn(http: boolean, ssh: boolean): Promise<void>;
 }
 
@@ -142,7 +145,10 @@ export function wrapSandbox(
     async setWakeOn(http, ssh) {
       if (direct.setWakeOn) return direct.setWakeOn(view, http, ssh);
       if (http || ssh) {
-        throw new UnsupportedCallError('setWakeOn', 'a sandbox is woken by a resume and by nothing else');
+        throw new UnsupportedCallError(
+          'setWakeOn',
+          'a sandbox is woken by a resume; what else may wake it is a setting of the deployment, MORPH_WAKE_ON',
+        );
       }
     },
   };

@@ -10,6 +10,7 @@ import { IDLE_RULES } from '../../core/idleness.ts';
 import { HTTP_STATUS, type LifecycleErrorCode } from '../../core/lifecycle-error.ts';
 import { OPERATION_KINDS, OPERATION_STATES } from '../../core/operation.ts';
 import { PROVIDER_NAMES } from '../../core/provider-name.ts';
+import { RECONNECTS } from '../../core/reconnect.ts';
 import { SANDBOX_STATES } from '../../core/sandbox.ts';
 import { WORKLOAD_TYPES } from '../../core/start-request.ts';
 import type { OperationView, SandboxView, WhyView } from '../../core/views.ts';
@@ -28,6 +29,13 @@ export const sandboxSchema = z.object({
   endpoints: z.record(z.string(), z.string()).describe('URL by name: vscode, worker, proxy, vnc, cdp.'),
   fellBackFrom: z.array(provider),
   preservesRam: z.boolean().exactOptional().describe('While paused: whether memory is kept.'),
+  reconnect: z
+    .array(z.enum(RECONNECTS))
+    .readonly()
+    .exactOptional()
+    .describe(
+      'After a resume: open connections anew, read endpoints anew because they changed, start again what ran in it.',
+    ),
   remediation: z.string().exactOptional().describe('What only a person at the provider can do, while stuck.'),
   cause: z
     .string()

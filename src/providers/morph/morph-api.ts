@@ -19,6 +19,13 @@ export const instanceSchema = z.object({
       http_services: z.array(z.object({ name: z.string(), port: z.number(), url: z.string() })).nullish(),
     })
     .nullish(),
+  ttl: z
+    .object({
+      ttl_seconds: z.number().nullish(),
+      ttl_expire_at: z.number().nullish(),
+      ttl_action: z.string().nullish(),
+    })
+    .nullish(),
   wake_on: z.object({ wake_on_http: z.boolean().nullish(), wake_on_ssh: z.boolean().nullish() }).nullish(),
 });
 export type MorphInstance = z.infer<typeof instanceSchema>;
@@ -73,6 +80,8 @@ export interface MorphChange {
   readonly path: string;
   readonly query?: HttpParams;
   readonly json?: unknown;
+  /** A setting is answered at once; the sandbox is not to wait behind it for long. */
+  readonly quick?: true;
 }
 
 /** Reads answer at once; a list of 1,000 instances is about 1 MB. */
@@ -128,10 +137,15 @@ export function createMorphApi(http: HttpClient, options: { readonly requestTime
       const filters = Object.entries(metadata).map(([key, value]) => [`metadata[${key}]`, value] as const);
       return (await read('/instance', instanceListSchema, call, Object.fromEntries(filters))).data;
     },
-    change({ step, ...request }, call) {
+    change({ step, quick, ...request }, call) {
       return call.step(step, (sendBeforeMs) =>
         ask(
-          { ...request, timeoutMs: changeTimeoutMs, sendBeforeMs, signal: call.signal },
+          {
+            ...request,
+            timeoutMs: quick ? readTimeoutMs : changeTimeoutMs,
+            sendBeforeMs,
+            signal: call.signal,
+          },
           request.method === 'DELETE' ? z.unknown().transform(() => undefined) : instanceSchema,
         ),
       );

@@ -8,6 +8,7 @@ import type { GuestFacts, PauseResult, ProviderCall, ResumeResult } from '../pro
 import { isProviderError, ProviderError, withEffect } from '../provider-error.ts';
 import { pollUntil } from '../wait.ts';
 import type { MorphInstance } from './morph-api.ts';
+import { setWakeOn } from './morph-configure.ts';
 import type { MorphContext } from './morph-context.ts';
 
 /** Starts and resumes take a second or two (facts A7); longer than this, something is wrong. */
@@ -30,7 +31,7 @@ export async function bringUpInstance(
   });
   try {
     await waitFor('ready', first, ref, READY_TIMEOUT_MS, context, call);
-    await setWakeOn(ref, context, call);
+    await setWakeOn(await requireOwn(ref, context, call), context, call);
     return await readFacts(ref, context, call);
   } catch (error) {
     const isGone = isProviderError(error) && error.report.kind === 'not_found';
@@ -144,18 +145,6 @@ async function waitFor(
   if (reached !== undefined) return reached;
   const text = `${ref.nativeId} is still ${last.status ?? 'without status'} after ${timeoutMs / 1000} s`;
   throw failed('timed_out', 'applied', text);
-}
-
-/**
- * Sent only when the instance says that it is otherwise: Morph's default is off for both (facts A4), and every
- * request counts against limits that nobody has published.
- */
-async function setWakeOn(ref: GuestRef, context: MorphContext, call: ProviderCall): Promise<void> {
-  const { wake_on: now } = await requireOwn(ref, context, call);
-  const { http, ssh } = context.wakeOn;
-  if ((now?.wake_on_http ?? false) === http && (now?.wake_on_ssh ?? false) === ssh) return;
-  const json = { wake_on_http: http, wake_on_ssh: ssh };
-  await context.api.change({ step: 'configure', method: 'POST', path: `${pathOf(ref)}/wake-on`, json }, call);
 }
 
 /** Read anew: the reply to a start lists no services yet. A port that the snapshot does not expose is left out. */

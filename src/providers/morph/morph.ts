@@ -13,7 +13,6 @@ import type {
   BilledFacts,
   BilledPart,
   CreatedGuest,
-  GuestCondition,
   GuestObservation,
   GuestSpec,
   ListedGuest,
@@ -25,7 +24,9 @@ import type {
 import { isProviderError, ProviderError } from '../provider-error.ts';
 import { DEFAULT_SERVICE_PORTS, type ServicePort } from '../service-ports.ts';
 import { createMorphApi, type MorphInstance } from './morph-api.ts';
+import { configureInstance, isConfigured } from './morph-configure.ts';
 import type { MorphContext } from './morph-context.ts';
+import { conditionOf, observeInstance } from './morph-observe.ts';
 import { bringUpInstance, destroyInstance, pauseInstance, resumeInstance } from './morph-power.ts';
 
 export interface MorphDeps {
@@ -43,6 +44,11 @@ export interface MorphOptions {
    * itself runs, and costs, without the registry's knowledge, and any open browser tab wakes it.
    */
   readonly wakeOn?: { readonly http: boolean; readonly ssh: boolean };
+  /**
+   * The dead-man switch: Morph pauses an instance when nobody has renewed its TTL for this long, so that a control
+   * plane that is gone cannot run up a bill. 0: off. Default 4 h. Unit: s.
+   */
+  readonly deadManSeconds?: number;
   readonly requestTimeoutMs?: number;
 }
 
@@ -52,6 +58,11 @@ export interface MorphOptions {
  */
 const VISIBILITY_BOUND_MS = 30_000;
 
+/** A night's outage costs four hours of it, and one of less than two hours pauses nobody. */
+const DEFAULT_DEAD_MAN_SECONDS = 4 * 60 * 60;
+/** Renewed with as much left as has gone by: an outage shorter than half the TTL is never felt. */
+const RENEWED_AFTER_SHARE = 0.5;
+
 export function createMorphProvider(deps: MorphDeps, options: MorphOptions): Provider {
   const timeout =
     options.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: options.requestTimeoutMs };
@@ -59,7 +70,10 @@ export function createMorphProvider(deps: MorphDeps, options: MorphOptions): Pro
     api: createMorphApi(deps.http, timeout),
     servicePorts: options.servicePorts ?? DEFAULT_SERVICE_PORTS,
     wakeOn: options.wakeOn ?? { http: false, ssh: false },
+    deadManSeconds: options.deadManSeconds ?? DEFAULT_DEAD_MAN_SECONDS,
   };
+  // Without a switch it is only looked whether somebody else has set anything.
+  const renewedSeconds = context.deadManSeconds || DEFAULT_DEAD_MAN_SECONDS;
   return {
     name: 'morph',
     guestIdPrefix: 'morph-',
@@ -79,6 +93,8 @@ export function createMorphProvider(deps: MorphDeps, options: MorphOptions): Pro
       rememberingSteps(call, (watched) => resumeInstance(ref, context, watched)),
     destroy: (ref, call) => rememberingSteps(call, (watched) => destroyInstance(ref, context, watched)),
     inspect: (ref, call) => inspect(ref, context, call),
+    configure: (ref, call) => rememberingSteps(call, (watched) => configureInstance(ref, context, watched)),
+    configureEveryMs: renewedSeconds * RENEWED_AFTER_SHARE * 1_000,
     list: (call) => list(context, call),
     billed: (days, call) => readBilled(days, context, call),
     probe: (call) => probe(context, call),
@@ -106,12 +122,13 @@ async function createInstance(
   context: MorphContext,
   call: ProviderCall,
 ): Promise<CreatedGuest> {
-  const { ttlSeconds } = intent.marker;
+  const { deadManSeconds } = context;
   const json = {
     // Ours last: a caller cannot sign for us.
     metadata: { ...intent.metadata, ...markerToMetadata(intent.marker) },
-    // Always with its action: Morph's default is `stop`, and that deletes (facts A4).
-    ...(ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds, ttl_action: 'pause' }),
+    // The dead-man switch; what the caller set as time to live is ours to keep. Always with its action: Morph's
+    // default is `stop`, and that deletes (facts A4).
+    ...(deadManSeconds === 0 ? {} : { ttl_seconds: deadManSeconds, ttl_action: 'pause' }),
   };
   const query = { snapshot_id: intent.source };
   try {
@@ -144,24 +161,10 @@ async function look(intent: GuestIntent, context: MorphContext, call: ProviderCa
     : { kind: 'ours', ref: refOf(intent.guestId, first), billed: billedFacts(first) };
 }
 
-const CONDITIONS: Readonly<Record<string, GuestCondition>> = {
-  pending: 'creating',
-  ready: 'running',
-  saving: 'pausing',
-  paused: 'paused',
-};
-
 async function inspect(ref: GuestRef, context: MorphContext, call: ProviderCall): Promise<GuestObservation> {
   const instance = await context.api.find(ref.nativeId, call);
   if (instance === undefined) return { condition: 'gone', detail: 'Morph knows no such instance' };
-  const marker = markerFromMetadata(instance.metadata);
-  const own = marker?.guest === ref.guestId ? { marker } : {};
-  return { condition: conditionOf(instance), detail: instance.status ?? 'without status', ...own };
-}
-
-/** `error` is not among our conditions: it is the provider's to explain. */
-function conditionOf(instance: MorphInstance): GuestCondition {
-  return CONDITIONS[instance.status ?? ''] ?? 'unknown';
+  return observeInstance(instance, ref);
 }
 
 async function list(context: MorphContext, call: ProviderCall): Promise<readonly ListedGuest[]> {
@@ -169,7 +172,10 @@ async function list(context: MorphContext, call: ProviderCall): Promise<readonly
   return instances.flatMap((instance) => {
     const marker = markerFromMetadata(instance.metadata);
     if (marker === undefined) return [];
-    return [{ ref: refOf(marker.guest, instance), condition: conditionOf(instance), marker }];
+    const condition = conditionOf(instance);
+    const settingsDiffer = condition === 'running' && !isConfigured(instance, context);
+    const listed = { ref: refOf(marker.guest, instance), condition, marker };
+    return [settingsDiffer ? { ...listed, settingsDiffer } : listed];
   });
 }
 

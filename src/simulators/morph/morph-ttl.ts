@@ -3,6 +3,8 @@ import type { MorphInstance, MorphStore } from './morph-store.ts';
 
 /** A TTL that ran out in the middle of a transition is looked at again after this long. */
 const LOOK_AGAIN_MS = 50;
+/** The longest sleep, so that an injected clock that was set forward is noticed soon. */
+const LOOK_EVERY_MS = 500;
 
 export interface MorphTtlDeps {
   readonly store: MorphStore;
@@ -28,8 +30,11 @@ export function createTtlWatch(deps: MorphTtlDeps): (instance: MorphInstance) =>
     const instance = store.find(id);
     // A newer TTL has a timer of its own.
     if (instance === undefined || instance.ttl.expireAtMs !== expireAtMs) return;
-    if (nowMs() < expireAtMs || instance.status === 'saving' || instance.status === 'pending') {
-      timers.after(Math.max(LOOK_AGAIN_MS, expireAtMs - nowMs()), () => check(id, expireAtMs));
+    const leftMs = expireAtMs + deps.lagMs - nowMs();
+    if (leftMs > 0) {
+      timers.after(Math.min(leftMs, LOOK_EVERY_MS), () => check(id, expireAtMs));
+    } else if (instance.status === 'saving' || instance.status === 'pending') {
+      timers.after(LOOK_AGAIN_MS, () => check(id, expireAtMs));
     } else if (instance.ttl.action !== 'pause') {
       store.remove(id);
     } else if (instance.status === 'ready') {
@@ -39,7 +44,6 @@ export function createTtlWatch(deps: MorphTtlDeps): (instance: MorphInstance) =>
     }
   };
   return ({ id, ttl: { expireAtMs } }) => {
-    if (expireAtMs === null) return;
-    timers.after(Math.max(0, expireAtMs - nowMs()) + deps.lagMs, () => check(id, expireAtMs));
+    if (expireAtMs !== null) check(id, expireAtMs);
   };
 }

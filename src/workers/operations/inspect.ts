@@ -4,16 +4,14 @@
  */
 import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
-import { stateFromObservation } from '../observed-state.ts';
+import { settleAsObserved } from '../observed-state.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 import { requireGuestRef } from './guest-of.ts';
 
-export async function inspectSandbox(session: AttemptSession, { provider }: WorkerDeps): Promise<Settlement> {
+export async function inspectSandbox(
+  session: AttemptSession,
+  { provider, nowMs }: WorkerDeps,
+): Promise<Settlement> {
   const observed = await provider.inspect(requireGuestRef(session), session.call);
-  const found = stateFromObservation(observed, `found at the provider: ${observed.detail}`);
-  const { sandbox } = session.claim;
-  const asRecorded =
-    found?.sandbox?.state === sandbox?.state && found?.sandbox?.preservesRam === sandbox?.preservesRam;
-  const operation = { state: 'succeeded' as const };
-  return found === undefined || asRecorded ? { operation, guestFate: 'carry' } : { operation, ...found };
+  return settleAsObserved(observed, session.claim.sandbox, nowMs());
 }

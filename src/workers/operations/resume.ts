@@ -1,7 +1,11 @@
+import type { GuestRef } from '../../core/guest.ts';
 import type { ResumeOptions } from '../../core/operation.ts';
-import type { ProviderCall } from '../../providers/provider.ts';
+import { planReconnect } from '../../core/reconnect.ts';
+import type { Provider, ProviderCall } from '../../providers/provider.ts';
+import { ProviderError } from '../../providers/provider-error.ts';
 import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
+import { renewalOf } from '../renewal-of.ts';
 import { sealSecrets } from '../seal-secrets.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 import { requireGuestRef } from './guest-of.ts';
@@ -27,23 +31,44 @@ export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): 
       return session.call.step(name, send);
     },
   };
+  const ref = requireGuestRef(session);
+  const askedAtMs = deps.nowMs();
   const { facts, memoryKept } = await provider.resume(
-    requireGuestRef(session),
+    ref,
     { allowColdBoot: !promised || onLostMemory === 'cold-boot' },
     call,
   );
   const since = session.runningSince();
   await waitUntilUsable(facts.endpoints, { signal: session.call.signal, timeoutMs: timing.usableTimeoutMs });
+  await requireSameGuest(provider, ref, session.call);
   const { placement } = sandbox ?? {};
+  const kept = memoryKept && !coldBooted;
+  // One that ran already, as the absence of a promise shows, broke nobody's connection.
+  const wasPaused = sandbox?.preservesRam !== undefined;
+  const reconnect = planReconnect(placement?.endpoints ?? [], facts.endpoints, kept);
   return {
-    operation: { state: 'succeeded', memoryKept: memoryKept && !coldBooted },
+    operation: { state: 'succeeded', memoryKept: kept },
     sandbox: {
       state: 'running',
       cause: operation.id,
+      ...(wasPaused ? { reconnect } : {}),
       ...(placement ? { placement: { ...placement, endpoints: facts.endpoints } } : {}),
     },
     guestFate: 'keep',
     since,
+    ...renewalOf(provider, askedAtMs),
     ...sealSecrets(deps, facts),
   };
+}
+
+/** What answers at its address is what was resumed: a VMID may have got another guest meanwhile. */
+async function requireSameGuest(provider: Provider, ref: GuestRef, call: ProviderCall): Promise<void> {
+  const { marker, detail } = await provider.inspect(ref, call);
+  if (marker?.guest === ref.guestId) return;
+  throw new ProviderError({
+    kind: 'foreign_guest',
+    effect: 'applied',
+    message: `what answers at ${ref.nativeId} does not carry the marker of ${ref.guestId}: ${detail}`,
+    provider: provider.name,
+  });
 }

@@ -12,6 +12,7 @@ import type { CreatedGuest, GuestFacts, Provider, Sighting } from '../../provide
 import { isProviderError, ProviderError } from '../../providers/provider-error.ts';
 import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
+import { renewalOf } from '../renewal-of.ts';
 import { sealSecrets } from '../seal-secrets.ts';
 import type { WorkerDeps } from '../worker-deps.ts';
 
@@ -44,6 +45,7 @@ export async function startSandbox(session: AttemptSession, deps: WorkerDeps): P
       },
     },
     guestFate: 'keep',
+    ...renewalOf(provider, guest.sentAtMs ?? deps.nowMs()),
     ...sealSecrets(deps, facts),
   };
 }

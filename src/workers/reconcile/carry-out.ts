@@ -55,6 +55,7 @@ export async function carryOut(
 ): Promise<void> {
   counts.looked += world.seen.length;
   const suspects = verdicts.filter(({ verdict }) => verdict === 'suspect').length;
+  if (!deps.dryRun) await remindOfRenewals(deps, world, verdicts);
   const areTooMany = await judgeLosses(deps, world, suspects, counts);
   let asked = 0;
   for (const verdict of verdicts) {
@@ -68,6 +69,29 @@ export async function carryOut(
 }
 
 const ASKS: ReadonlySet<Verdict['verdict']> = new Set(['inspect', 'suspect', 'suspect_unowned']);
+
+/** An entry of the index that was lost comes back; whose settings somebody changed is due at once. */
+async function remindOfRenewals(
+  { store, provider, nowMs }: ReconcileDeps,
+  world: World,
+  verdicts: readonly Verdict[],
+): Promise<void> {
+  if (provider.configure === undefined) return;
+  const differing = new Set(
+    world.seen.flatMap(({ ref, settingsDiffer }) => (settingsDiffer ? [ref.guestId] : [])),
+  );
+  const running = verdicts.flatMap((verdict) =>
+    verdict.verdict === 'consistent' && world.sandboxes.get(verdict.guest.sandboxId)?.state === 'running'
+      ? [verdict.guest.id]
+      : [],
+  );
+  await store.renewals.remind(running, 'if_missing', nowMs);
+  await store.renewals.remind(
+    running.filter((id) => differing.has(id)),
+    'at_once',
+    nowMs,
+  );
+}
 
 /** Many at once are rather a wrong list, lost rights or a wrong address than many losses. */
 async function judgeLosses(
