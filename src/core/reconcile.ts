@@ -5,6 +5,7 @@
  * condemned or stuck here. A list proves nothing either way: whatever looks different in it is asked for by an
  * `inspect` operation, under a claim, and that brings the record in line.
  */
+import type { ProviderCounters } from './activity.ts';
 import type { Guest, GuestCondition, GuestRef } from './guest.ts';
 import type { Marker } from './marker.ts';
 import { isEnded, type Sandbox } from './sandbox.ts';
@@ -17,6 +18,8 @@ export interface SeenGuest {
   readonly marker?: Marker;
   /** When the marker's operation was made, as its id tells. */
   readonly operationAtMs?: number;
+  /** What it used, where the provider's list tells. */
+  readonly counters?: Omit<ProviderCounters, 'atMs'>;
   /** It runs, and is not set at its provider as this deployment wants it. */
   readonly settingsDiffer?: boolean;
   /** What a closer look found wrong with its name or marker. */

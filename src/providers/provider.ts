@@ -14,6 +14,7 @@
  *   does. The step refuses when the claim is no longer held.
  * - Drivers keep no state between calls that another process would need.
  */
+import type { ProviderCounters } from '../core/activity.ts';
 import type { CapacityReport } from '../core/capacity-report.ts';
 import type { Endpoint, GuestCondition, GuestIntent, GuestRef, GuestSize } from '../core/guest.ts';
 import type { Marker } from '../core/marker.ts';
@@ -126,6 +127,8 @@ export interface ListedGuest {
   readonly ref: GuestRef;
   readonly condition: GuestCondition;
   readonly marker?: Marker;
+  /** What it used, where the list tells so at no cost. */
+  readonly counters?: Omit<ProviderCounters, 'atMs'>;
   /** It runs, and is not set as `configure` would set it. */
   readonly settingsDiffer?: boolean;
 }

@@ -126,7 +126,14 @@ function asListed(row: ResourceRow, guestId: string, context: PveContext): Liste
     ...(runs ? { qmpstatus: status } : {}),
     ...(row.lock === undefined ? {} : { lock: row.lock }),
   });
-  return { ref, condition };
+  const counters = countersOf(row);
+  return condition === 'running' && counters ? { ref, condition, counters } : { ref, condition };
+}
+
+/** Of the last broadcast of its node, some ten seconds old: rates are told from two of them, a minute apart. */
+function countersOf({ cpu, netin, netout }: ResourceRow): ListedGuest['counters'] {
+  if (cpu === undefined || netin === undefined || netout === undefined) return undefined;
+  return { cpuShare: Math.min(1, Math.max(0, cpu)), networkBytes: netin + netout };
 }
 
 export async function probeEndpoint(context: PveContext, call: ProviderCall): Promise<ProviderHealth> {

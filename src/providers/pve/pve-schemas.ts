@@ -103,6 +103,10 @@ export const resourceRowsSchema = z.array(
     template: isSet,
     /** Bytes; missing while a guest is too young to have been measured. */
     maxmem: z.number().optional(),
+    /** Share of its processors, 0 to 1, and bytes since it was booted; missing as `maxmem` is. */
+    cpu: z.number().optional(),
+    netin: z.number().optional(),
+    netout: z.number().optional(),
   }),
 );
 export type ResourceRow = z.infer<typeof resourceRowsSchema>[number];

@@ -1,6 +1,9 @@
 import { diskBytes, isTemplate, memoryBytes, nameOf, type PveGuest } from './pve-guests.ts';
 import type { PveWorld } from './pve-world.ts';
 
+/** One kilobyte a second. */
+const IDLE_BYTES_PER_MS = 1;
+
 /** What pvestatd last broadcast about a guest: everything in a resources row that may be old. */
 export type GuestStats = Readonly<Record<string, unknown>>;
 
@@ -56,7 +59,8 @@ function guestStats(world: PveWorld, guest: PveGuest): GuestStats {
     maxmem,
     disk: 0,
     maxdisk: diskBytes(guest),
-    netin: 0,
+    // A trickle, as of a machine that is only there.
+    netin: process === null ? 0 : Math.round((world.nowMs() - process.startedAtMs) * IDLE_BYTES_PER_MS),
     netout: 0,
     diskread: 0,
     diskwrite: 0,

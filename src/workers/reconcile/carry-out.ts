@@ -55,7 +55,11 @@ export async function carryOut(
 ): Promise<void> {
   counts.looked += world.seen.length;
   const suspects = verdicts.filter(({ verdict }) => verdict === 'suspect').length;
-  if (!deps.dryRun) await remindOfRenewals(deps, world, verdicts);
+  if (!deps.dryRun) {
+    const running = runningAsRecorded(world, verdicts);
+    await remindOfRenewals(deps, world, running);
+    await passCountersOn(deps, world, running);
+  }
   const areTooMany = await judgeLosses(deps, world, suspects, counts);
   let asked = 0;
   for (const verdict of verdicts) {
@@ -70,27 +74,42 @@ export async function carryOut(
 
 const ASKS: ReadonlySet<Verdict['verdict']> = new Set(['inspect', 'suspect', 'suspect_unowned']);
 
+/** Guest ids with their sandboxes. */
+function runningAsRecorded(world: World, verdicts: readonly Verdict[]): ReadonlyMap<string, string> {
+  return new Map(
+    verdicts.flatMap((verdict) =>
+      verdict.verdict === 'consistent' && world.sandboxes.get(verdict.guest.sandboxId)?.state === 'running'
+        ? [[verdict.guest.id, verdict.guest.sandboxId] as const]
+        : [],
+    ),
+  );
+}
+
 /** An entry of the index that was lost comes back; whose settings somebody changed is due at once. */
 async function remindOfRenewals(
   { store, provider, nowMs }: ReconcileDeps,
   world: World,
-  verdicts: readonly Verdict[],
+  running: ReadonlyMap<string, string>,
 ): Promise<void> {
   if (provider.configure === undefined) return;
-  const differing = new Set(
-    world.seen.flatMap(({ ref, settingsDiffer }) => (settingsDiffer ? [ref.guestId] : [])),
+  const differing = world.seen.flatMap(({ ref, settingsDiffer }) =>
+    settingsDiffer && running.has(ref.guestId) ? [ref.guestId] : [],
   );
-  const running = verdicts.flatMap((verdict) =>
-    verdict.verdict === 'consistent' && world.sandboxes.get(verdict.guest.sandboxId)?.state === 'running'
-      ? [verdict.guest.id]
-      : [],
-  );
-  await store.renewals.remind(running, 'if_missing', nowMs);
-  await store.renewals.remind(
-    running.filter((id) => differing.has(id)),
-    'at_once',
-    nowMs,
-  );
+  await store.renewals.remind([...running.keys()], 'if_missing', nowMs);
+  await store.renewals.remind(differing, 'at_once', nowMs);
+}
+
+/** What the list tells of use, for the decision whether a sandbox is idle; nothing more is asked. */
+async function passCountersOn(
+  { store, nowMs }: ReconcileDeps,
+  world: World,
+  running: ReadonlyMap<string, string>,
+): Promise<void> {
+  const counters = world.seen.flatMap(({ ref, counters }) => {
+    const sandboxId = running.get(ref.guestId);
+    return counters && sandboxId !== undefined ? [[sandboxId, { ...counters, atMs: nowMs }] as const] : [];
+  });
+  await store.activity.observe(new Map(counters), nowMs);
 }
 
 /** Many at once are rather a wrong list, lost rights or a wrong address than many losses. */
