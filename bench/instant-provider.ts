@@ -3,19 +3,24 @@
  * control plane. Every change runs in a step of its own, as many as the Proxmox driver for VMs takes.
  */
 import type { GuestIntent, GuestRef } from '../src/core/guest.ts';
+import type { Marker } from '../src/core/marker.ts';
 import type { GuestFacts, Provider, ProviderCall } from '../src/providers/provider.ts';
 
 const NAME = 'pve-vm';
 
 export function createInstantProvider(): Provider {
   const running = new Map<string, boolean>();
+  const markers = new Map<string, Marker>();
 
   const refOf = ({ guestId }: GuestIntent): GuestRef => ({ provider: NAME, guestId, nativeId: guestId });
   const factsOf = (ref: GuestRef): GuestFacts => ({ ref, hostname: ref.guestId, endpoints: [] });
   const change = (call: ProviderCall, step: string, { guestId }: GuestRef, runs: boolean | undefined) =>
     call.step(step, async () => {
-      if (runs === undefined) running.delete(guestId);
-      else running.set(guestId, runs);
+      if (runs !== undefined) running.set(guestId, runs);
+      else {
+        running.delete(guestId);
+        markers.delete(guestId);
+      }
     });
 
   return {
@@ -40,6 +45,7 @@ export function createInstantProvider(): Provider {
     },
     async create(intent, call) {
       const ref = refOf(intent);
+      markers.set(ref.guestId, intent.marker);
       await change(call, 'create', ref, false);
       return { ref, task: `task-of-${ref.guestId}` };
     },
@@ -67,7 +73,8 @@ export function createInstantProvider(): Provider {
     async inspect({ guestId }) {
       const runs = running.get(guestId);
       if (runs === undefined) return { condition: 'gone', detail: 'not there' };
-      return { condition: runs ? 'running' : 'paused', detail: 'as asked' };
+      const marker = markers.get(guestId);
+      return { condition: runs ? 'running' : 'paused', detail: 'as asked', ...(marker && { marker }) };
     },
     async list() {
       return [];
