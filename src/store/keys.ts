@@ -309,16 +309,20 @@ export function createKeys(deployment: string): Keys {
     expiryDue: `${tag}:expiry:due`,
     retentionDue: `${tag}:retention:due`,
     retentionWatch: (sandboxId) => `${tag}:retention:watch:${sandboxId}`,
-    sweeps: {
-      known: `${tag}:sweeps`,
-      paused: `${tag}:sweeps:paused`,
-      last: `${tag}:sweeps:last`,
-      runs: (name) => `${tag}:sweeps:runs:${name}`,
-    },
+    sweeps: createSweepKeys(`${tag}:sweeps`),
     ledger: createLedgerKeys(`${tag}:ledger`),
     savings: `${tag}:savings`,
     costLines: `${tag}:cost-lines`,
     budgets: { use: `${tag}:budgets`, reservations: `${tag}:budgets:reservations` },
+  };
+}
+
+function createSweepKeys(sweeps: string): SweepKeys {
+  return {
+    known: `${sweeps}`,
+    paused: `${sweeps}:paused`,
+    last: `${sweeps}:last`,
+    runs: (name) => `${sweeps}:runs:${name}`,
   };
 }
 

@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 import type { Guest, GuestRef } from '../core/guest.ts';
 import { HAS_OWN_TTL } from '../core/provider-name.ts';
 import type { Sandbox } from '../core/sandbox.ts';
-import type { Settlement } from './attempt-endings.ts';
+import type { GuestFate } from './guest-fate.ts';
 import type { Keys } from './keys.ts';
 import type { BeginTransaction, Transaction } from './transaction.ts';
 
@@ -58,7 +58,15 @@ export function keepRenewed(
   transaction: Transaction,
   keys: Keys,
   guest: Guest | undefined,
-  { sandbox, guestFate, renewAtMs }: Settlement,
+  {
+    sandbox,
+    guestFate,
+    renewAtMs,
+  }: {
+    readonly sandbox?: Pick<Sandbox, 'state'>;
+    readonly guestFate: GuestFate;
+    readonly renewAtMs?: number;
+  },
   nowMs: number,
 ): void {
   if (guest === undefined || !HAS_OWN_TTL[guest.provider]) return;
