@@ -93,13 +93,14 @@ async function untilPrinted(
   text: string,
   shown: () => string,
 ): Promise<void> {
-  await eventually(
-    `it prints "${text.trim()}"`,
-    () => {
-      if (printed().includes(text)) return true;
-      if (isGone()) throw new Error(`a command failed; it printed:\n${shown()}`);
-      return undefined;
-    },
-    BLOCK_TIMEOUT_MS,
-  );
+  const hasPrinted = () => {
+    if (printed().includes(text)) return true;
+    if (isGone()) throw new Error('a command failed');
+    return undefined;
+  };
+  try {
+    await eventually(`it prints "${text.trim()}"`, hasPrinted, BLOCK_TIMEOUT_MS);
+  } catch (error) {
+    throw new Error(`${String(error)}; it printed:\n${shown()}`);
+  }
 }
