@@ -21,8 +21,8 @@ export interface ActivityService {
     caller: Caller,
   ): Promise<ActivityHold>;
   release(anyId: string, owner: string, caller: Caller): Promise<void>;
-  /** By our id: a guest's token names no other. */
-  heartbeat(sandboxId: string, report: HeartbeatReport): Promise<void>;
+  /** @throws `not_found`, also of what is another team's */
+  heartbeat(anyId: string, report: HeartbeatReport, caller: Caller): Promise<void>;
 }
 
 /** Which sandbox an id means, and whose it is, never changes; this many are remembered. */
@@ -85,10 +85,11 @@ export function createActivityService({
         requireNoted(await store.activity.release(id, owner, nowMs()), id);
       }),
 
-    heartbeat: (sandboxId, report) =>
+    heartbeat: (anyId, report, caller) =>
       reported(async () => {
+        const id = await resolve(anyId, caller);
         const now = nowMs();
-        requireNoted(await store.activity.heartbeat(sandboxId, { ...report, atMs: now }, now), sandboxId);
+        requireNoted(await store.activity.heartbeat(id, { ...report, atMs: now }, now), id);
       }),
   };
 }

@@ -127,6 +127,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   '/v1/sandboxes/{id}/ttl': { ttlSeconds: 60 },
   '/v1/sandboxes/{id}/activity': { action: 'touch' },
   '/v1/sandboxes/{id}/protection': { protected: true },
+  '/v1/sandboxes/{id}/heartbeat': { agentProcesses: 0, loadPerCpu: 0, openConnections: 0 },
 };
 
 test('pain 20, ownership: whatever can be asked of a sandbox, by any of its ids, is 404 for another team', async () => {

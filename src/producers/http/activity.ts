@@ -83,8 +83,8 @@ function heartbeatRoute(service: ActivityService): Route {
     body: heartbeatSchema,
     replies: { 200: { description: 'Noted.', schema: z.object({}) } },
     errors: ['not_found'],
-    async handle({ params: { id }, body, context }) {
-      await service.heartbeat(id, body);
+    async handle({ params: { id }, body, caller, context }) {
+      await service.heartbeat(id, body, caller);
       return context.json({});
     },
   });
