@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sentinelOptions } from './redis-address.ts';
 
 /** Readers of single settings. Each turns text into a value, or says in one clause what is wrong with it. */
 
@@ -59,9 +60,9 @@ function problemWithUrl(value: string): string | undefined {
 }
 
 export const redisUrl = reader((value) =>
-  /^rediss?:$/.test(parseUrl(value)?.protocol ?? '')
+  /^rediss?:$/.test(parseUrl(value)?.protocol ?? '') || sentinelOptions(value)
     ? { value }
-    : { problem: 'this is no redis:// or rediss:// address' },
+    : { problem: 'this is no redis://, rediss:// or redis+sentinel:// address' },
 );
 
 export function matching(pattern: RegExp, problem: string) {

@@ -1,6 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { ConfigError } from './config-error.ts';
 import { withoutPassword } from './redact-url.ts';
+import { sentinelOptions } from './redis-address.ts';
 
 export interface ConnectRedisOptions {
   /**
@@ -38,7 +39,10 @@ const WRONG_CREDENTIALS = /NOAUTH|WRONGPASS|NOPERM/;
 export async function connectRedis(url: string, options: ConnectRedisOptions): Promise<Redis> {
   const { role, signal, onError, connectWithinMs = CONNECT_WITHIN_MS } = options;
   signal?.throwIfAborted();
-  const redis = new Redis(url, optionsFor(role));
+  const sentinels = sentinelOptions(url);
+  const redis = sentinels
+    ? new Redis({ ...optionsFor(role), ...sentinels })
+    : new Redis(url, optionsFor(role));
   let lastError: Error | undefined;
   redis.on('error', (error: Error) => {
     lastError = error;

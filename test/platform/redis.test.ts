@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { isConfigError } from '../../src/platform/config-error.ts';
 import { withoutPassword } from '../../src/platform/redact-url.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
+import { sentinelOptions } from '../../src/platform/redis-address.ts';
 import { checkRedisSafety } from '../../src/platform/redis-safety.ts';
 import { sharedRedisUrl, startTestRedis, type TestRedis } from '../support/redis.ts';
 
@@ -248,3 +249,24 @@ async function startRelay(target: number) {
     },
   };
 }
+
+it('Sentinels are read from one address, and its password is never printed', () => {
+  const url = 'redis+sentinel://cmux:p%40ss@s1:26379,s2:26380/main';
+  expect(sentinelOptions(url)).toEqual({
+    sentinels: [
+      { host: 's1', port: 26_379 },
+      { host: 's2', port: 26_380 },
+    ],
+    name: 'main',
+    username: 'cmux',
+    password: 'p@ss',
+  });
+  expect(withoutPassword(url)).toBe('redis+sentinel://***@s1:26379,s2:26380/main');
+});
+
+it.each(['redis://s1:6379', 'redis+sentinel://s1:26379', 'redis+sentinel://s1/main', 'redis+sentinel://'])(
+  '%s names no Sentinels',
+  (url) => {
+    expect(sentinelOptions(url)).toBeUndefined();
+  },
+);

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,16 +95,85 @@ export async function startClusterNode(): Promise<{ readonly url: string; stop()
   };
 }
 
+export interface SentinelRedis {
+  /** `redis+sentinel://…` */
+  readonly url: string;
+  /** Kills the master for good; resolves once the replica has taken over. */
+  failOver(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A master, its replica, and one Sentinel that watches them. */
+export async function startSentinelRedis(): Promise<SentinelRedis> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-sentinel-'));
+  const [master, replica, sentinel] = [await freePort(), await freePort(), await freePort()];
+  const folders = ['master', 'replica', 'sentinel'].map((name) => join(dataDir, name));
+  await Promise.all(folders.map((folder) => mkdir(folder)));
+  const [masterDir = '', replicaDir = '', sentinelDir = ''] = folders;
+  const configuration = join(sentinelDir, 'sentinel.conf');
+  await writeFile(
+    configuration,
+    [
+      `sentinel monitor lifecycle 127.0.0.1 ${master} 1`,
+      'sentinel down-after-milliseconds lifecycle 500',
+      'sentinel failover-timeout lifecycle 2000',
+    ].join('\n'),
+  );
+  const stopMaster = await spawnRedis(master, masterDir, ['--appendonly', 'yes']);
+  const stops = [
+    await spawnRedis(replica, replicaDir, [
+      '--appendonly',
+      'yes',
+      '--replicaof',
+      '127.0.0.1',
+      String(master),
+    ]),
+  ];
+  const asked = new Redis({ port: replica, host: '127.0.0.1' });
+  asked.on('error', () => {
+    // It connects again by itself until the server listens.
+  });
+  const replication = async () => await asked.info('replication');
+  await eventually('the replica follows', async () =>
+    (await replication()).includes('master_link_status:up'),
+  );
+  stops.push(await spawnRedis(sentinel, sentinelDir, [], [configuration, '--sentinel']));
+  const watcher = new Redis({ port: sentinel, host: '127.0.0.1' });
+  watcher.on('error', () => {
+    // The same.
+  });
+  await eventually('the Sentinel knows the replica', async () => {
+    const replicas = await watcher.call('SENTINEL', 'REPLICAS', 'lifecycle');
+    return Array.isArray(replicas) && replicas.length === 1;
+  });
+  return {
+    url: `redis+sentinel://127.0.0.1:${sentinel}/lifecycle`,
+    async failOver() {
+      await stopMaster();
+      await eventually('the replica is the master', async () =>
+        (await replication()).includes('role:master'),
+      );
+    },
+    async stop() {
+      asked.disconnect();
+      watcher.disconnect();
+      await Promise.all([stopMaster(), ...stops.map((stop) => stop())]);
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Starts a server with settings that the product's own never has; returns what ends it. */
 async function spawnRedis(
   port: number,
   dataDir: string,
   settings: readonly string[],
+  first: readonly string[] = [],
 ): Promise<() => Promise<void>> {
   const binary = findRedisBinary(process.env.PATH ?? '');
   if (binary === undefined) throw new Error('no redis-server: the global setup should have installed it');
   const common = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dataDir, '--save', ''];
-  const server = spawn(binary, [...common, ...settings], { stdio: 'ignore' });
+  const server = spawn(binary, [...first, ...common, ...settings], { stdio: 'ignore' });
   const exited = once(server, 'exit');
   return async () => {
     server.kill('SIGKILL');
