@@ -69,6 +69,8 @@ async function startCutSystem(recovery: typeof RECOVERY, nowMs: () => number): P
     recovery,
     nowMs,
     timing: { startDeadlineMs: 240_000 },
+    // On Morph every case is held at once, and each of a start, pause or discard holds a slot.
+    concurrency: { perWorker: 64, perProvider: 64 },
   });
   closers.push(system.close);
   // Sweeps have connections of their own: what they ask is no part of an operation.
