@@ -78,7 +78,7 @@ test('a paused guest’s memory is given away, and its resume waits for room ins
   expect(simulators.pve.inventory().oomKills).toBe(0);
 });
 
-/** About 36 s on two cores. With `CAPACITY_OPERATIONS` below 300 it may meet no refusal, and fails for that. */
+/** About 36 s on two quiet cores. With `CAPACITY_OPERATIONS` far below 300 no start may be refused, and it fails for that. */
 const OPERATIONS = Number(process.env.CAPACITY_OPERATIONS ?? 1_000);
 const SEED = Number(process.env.TEST_SEED ?? 20_261_121);
 const MAX_SANDBOXES = 16;
@@ -119,10 +119,9 @@ test(
     expect(
       [...outcomes.keys()].filter((outcome) => ![...done, ...EXPECTED_REFUSALS].includes(outcome)),
     ).toEqual([]);
-    // Else nothing would have been fought for, and there would be nothing to agree about.
-    expect([...outcomes.keys()]).toEqual(
-      expect.arrayContaining([...done, 'no_capacity', 'no_provider_available']),
-    );
+    // Else nothing would have been fought for, and there would be nothing to agree about. A resume is refused only
+    // where it waits long, so on a quick machine perhaps never; that it is, the test above shows.
+    expect([...outcomes.keys()]).toEqual(expect.arrayContaining([...done, 'no_provider_available']));
     await eventually('condemned guests are removed', async () => (await surplus(test)).length === 0);
     expect(await statesOf(test)).toEqual(inventoryOf(test));
     expect(await reservedBy(test)).toEqual(runningOnProxmox(test));
