@@ -79,6 +79,8 @@ export interface Guest {
   readonly creationTask?: string;
   /** What it is billed by, as far as the provider said; else the intent's size. */
   readonly billedSize?: BilledSize;
+  /** The provider that its start was meant for, where that is another one: it is here because of a fallback. */
+  readonly meantFor?: ProviderName;
   readonly createdByOperation: string;
   readonly condemnedAtMs?: number;
   readonly cause?: string;

@@ -30,6 +30,8 @@ export interface LedgerAccount {
   readonly teamId?: string;
   readonly userId?: string;
   readonly preset?: string;
+  /** The provider that its start was meant for, where it fell back from there. */
+  readonly meantFor?: ProviderName;
   readonly size: BilledSize;
 }
 
@@ -72,13 +74,22 @@ export function credibleInstant(
 export type BillingChange = BillingInstant & { readonly state: BillingState | 'ended' | 'void' };
 
 /** Who answers for a guest's cost, by its record. */
-export function accountOf({ id, sandboxId, provider, intent, ref, billedSize }: Guest): LedgerAccount {
+export function accountOf({
+  id,
+  sandboxId,
+  provider,
+  intent,
+  ref,
+  billedSize,
+  meantFor,
+}: Guest): LedgerAccount {
   const { marker, size } = intent;
   const optional = {
     node: ref?.node ?? intent.node,
     teamId: marker.team,
     userId: marker.user,
     preset: marker.preset,
+    meantFor,
   };
   return {
     guestId: id,

@@ -81,6 +81,14 @@ export function planRoute(input: RouteInput): Route {
   return { candidates, leftOut, ...(passedOver ? { passedOver } : {}) };
 }
 
+/** The provider that a start was meant for: what its route would have begun with, had that been well and had room. */
+export function meantFor({
+  candidates: [first],
+  passedOver = first,
+}: Pick<Route, 'candidates' | 'passedOver'>): ProviderName | undefined {
+  return passedOver;
+}
+
 function reasonForDoubt({ breaker, publishedAtMs }: ProviderStatus, nowMs: number): string | undefined {
   if (breaker === 'open') return 'its breaker is open';
   const silentMs = nowMs - publishedAtMs;

@@ -35,10 +35,21 @@ export interface UsageRow {
   readonly teamId?: string;
   readonly userId?: string;
   readonly preset?: string;
+  readonly meantFor?: ProviderName;
   readonly sandboxId?: string;
 }
 
-export const COST_GROUPS = ['provider', 'team', 'preset', 'user', 'sandbox', 'state', 'day'] as const;
+/** `meantFor`: the provider that a start fell back from; `none` where it did not. */
+export const COST_GROUPS = [
+  'provider',
+  'team',
+  'preset',
+  'user',
+  'sandbox',
+  'state',
+  'day',
+  'meantFor',
+] as const;
 export type CostGroup = (typeof COST_GROUPS)[number];
 
 /** `allocated` to guests; of a node, what was `idle` and what is `shared` by all; `other`: no part of sandboxes. */
@@ -51,6 +62,13 @@ export interface CostLine {
   readonly microUsd: number;
   /** Time of guests by state, for allocated lines. */
   readonly ms: Readonly<Partial<Record<BillingState, number>>>;
+}
+
+/** Time of a line in the states that count. */
+export function timeIn(ms: CostLine['ms'], counts: (state: BillingState) => boolean): number {
+  return (Object.keys(ms) as BillingState[])
+    .filter(counts)
+    .reduce((total, state) => total + (ms[state] ?? 0), 0);
 }
 
 export interface NodeCost {
@@ -234,6 +252,8 @@ function groupValue(row: UsageRow, by: CostGroup): string {
       return row.preset ?? NONE;
     case 'user':
       return row.userId ?? NONE;
+    case 'meantFor':
+      return row.meantFor ?? NONE;
     case 'sandbox':
       return row.sandboxId ?? NONE;
     case 'state':

@@ -5,6 +5,7 @@
 import type { Guest, GuestIntent } from '../core/guest.ts';
 import { accountOf, type BillingInstant, stateAtCreation } from '../core/ledger.ts';
 import type { HoldReason } from '../core/operation.ts';
+import { meantFor } from '../core/route.ts';
 import { type NextAttempt, type NoRoom, openNextAttempt } from './attempt-endings.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
 import { bill } from './billing.ts';
@@ -65,6 +66,7 @@ export function createAttemptWrites(keys: Keys, reading: Reading): AttemptWrites
 
 async function recordIntent(keys: Keys, claim: Claim, intent: GuestIntent, nowMs: number): Promise<Guest> {
   const { operation, attempt } = claim;
+  const wanted = meantFor(operation.route);
   const guest: Guest = {
     id: intent.guestId,
     sandboxId: operation.sandboxId,
@@ -72,6 +74,7 @@ async function recordIntent(keys: Keys, claim: Claim, intent: GuestIntent, nowMs
     provider: intent.provider,
     intent,
     sentAtMs: nowMs,
+    ...(wanted === undefined || wanted === intent.provider ? {} : { meantFor: wanted }),
     createdByOperation: operation.id,
   };
   const transaction = claim
@@ -85,6 +88,7 @@ async function recordIntent(keys: Keys, claim: Claim, intent: GuestIntent, nowMs
       provider: guest.provider,
       intent: JSON.stringify(intent),
       sentAtMs: nowMs,
+      meantFor: guest.meantFor,
       createdByOperation: guest.createdByOperation,
       createdAtMs: nowMs,
     })

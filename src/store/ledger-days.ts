@@ -58,7 +58,7 @@ export function usageField(
   account: Omit<LedgerAccount, 'guestId' | 'sandboxId'>,
   state: BillingState,
 ): string {
-  const { provider, failureDomain, node, teamId, userId, preset, size } = account;
+  const { provider, failureDomain, node, teamId, userId, preset, size, meantFor } = account;
   return JSON.stringify([
     provider,
     failureDomain,
@@ -70,28 +70,45 @@ export function usageField(
     size.memoryMib,
     size.diskGib,
     state,
+    ...(meantFor === undefined ? [] : [meantFor]),
   ]);
 }
 
 const stateSchema = z.enum(BILLING_STATES);
 const optional = z.string().nullable();
-const usageSchema = z.tuple([
-  z.enum(PROVIDER_NAMES),
-  z.string(),
-  optional,
-  optional,
-  optional,
-  optional,
-  z.number(),
-  z.number(),
-  z.number(),
-  stateSchema,
-]);
+// What a later release adds at the end is passed over.
+const usageSchema = z.tuple(
+  [
+    z.enum(PROVIDER_NAMES),
+    z.string(),
+    optional,
+    optional,
+    optional,
+    optional,
+    z.number(),
+    z.number(),
+    z.number(),
+    stateSchema,
+    z.enum(PROVIDER_NAMES).optional(),
+  ],
+  z.unknown(),
+);
 
 export function usageRows(day: Day, usage: Fields): readonly UsageRow[] {
   return Object.entries(usage).map(([field, ms]) => {
-    const [provider, failureDomain, node, teamId, userId, preset, vcpus, memoryMib, diskGib, state] =
-      usageSchema.parse(JSON.parse(field));
+    const [
+      provider,
+      failureDomain,
+      node,
+      teamId,
+      userId,
+      preset,
+      vcpus,
+      memoryMib,
+      diskGib,
+      state,
+      meantFor,
+    ] = usageSchema.parse(JSON.parse(field));
     return {
       day,
       ms: Number(ms),
@@ -103,6 +120,7 @@ export function usageRows(day: Day, usage: Fields): readonly UsageRow[] {
       ...(teamId === null ? {} : { teamId }),
       ...(userId === null ? {} : { userId }),
       ...(preset === null ? {} : { preset }),
+      ...(meantFor === undefined ? {} : { meantFor }),
     };
   });
 }

@@ -10,25 +10,31 @@ import { PROVIDER_NAMES } from '../core/provider-name.ts';
 const text = z.string();
 const optional = z.string().nullable();
 const count = z.number();
-const accountSchema = z.tuple([
-  text,
-  text,
-  z.enum(PROVIDER_NAMES),
-  text,
-  optional,
-  optional,
-  optional,
-  optional,
-  count,
-  count,
-  count,
-]);
+// What a later release adds at the end is passed over.
+const accountSchema = z.tuple(
+  [
+    text,
+    text,
+    z.enum(PROVIDER_NAMES),
+    text,
+    optional,
+    optional,
+    optional,
+    optional,
+    count,
+    count,
+    count,
+    z.enum(PROVIDER_NAMES).optional(),
+  ],
+  z.unknown(),
+);
 const state = z.enum(BILLING_STATES);
 const evidence = z.enum(['provider', 'clock']);
 const ms = z.coerce.number().int();
 
 export function encodeAccount(account: LedgerAccount): string {
-  const { guestId, sandboxId, provider, failureDomain, node, teamId, userId, preset, size } = account;
+  const { guestId, sandboxId, provider, failureDomain, node, teamId, userId, preset, size, meantFor } =
+    account;
   return JSON.stringify([
     guestId,
     sandboxId,
@@ -41,13 +47,15 @@ export function encodeAccount(account: LedgerAccount): string {
     size.vcpus,
     size.memoryMib,
     size.diskGib,
+    // Most guests are where they were meant to be, and each text here is kept millions of times.
+    ...(meantFor === undefined ? [] : [meantFor]),
   ]);
 }
 
 export function decodeAccount(encoded: string): LedgerAccount {
-  const [guestId, sandboxId, provider, failureDomain, node, teamId, userId, preset, ...size] =
+  const [guestId, sandboxId, provider, failureDomain, node, teamId, userId, preset, ...rest] =
     accountSchema.parse(JSON.parse(encoded));
-  const [vcpus, memoryMib, diskGib] = size;
+  const [vcpus, memoryMib, diskGib, meantFor] = rest;
   return {
     guestId,
     sandboxId,
@@ -57,6 +65,7 @@ export function decodeAccount(encoded: string): LedgerAccount {
     ...(teamId === null ? {} : { teamId }),
     ...(userId === null ? {} : { userId }),
     ...(preset === null ? {} : { preset }),
+    ...(meantFor === undefined ? {} : { meantFor }),
     size: { vcpus, memoryMib, diskGib },
   };
 }

@@ -149,6 +149,7 @@ const openFields = {
   teamId: z.string().exactOptional(),
   userId: z.string().exactOptional(),
   preset: z.string().exactOptional(),
+  meantFor: z.enum(PROVIDER_NAMES).exactOptional(),
   vcpus: z.number(),
   memoryMib: z.number(),
   diskGib: z.number(),

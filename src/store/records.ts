@@ -225,6 +225,7 @@ const guestSchema = z.object({
   sentAtMs: stored.exactOptional(),
   creationTask: z.string().exactOptional(),
   billedSize: json(billedSize).exactOptional(),
+  meantFor: provider.exactOptional(),
   createdByOperation: z.string(),
   condemnedAtMs: stored.exactOptional(),
   sealedSecrets: json(z.record(z.string(), z.string())).exactOptional(),

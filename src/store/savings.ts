@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { COUNTERFACTUALS } from '../core/counterfactual.ts';
-import { DAY_MS, type Day, dayOf, dayText, parseDay } from '../core/day.ts';
+import { type Day, dayOf, dayText, parseDay, splitByDay } from '../core/day.ts';
 import { type DaySavings, METHODS, type SavingsView, summarizeSavings, TARGET } from '../core/savings.ts';
 import type { Keys } from './keys.ts';
 import { USAGE_RETENTION_MS } from './ledger.ts';
@@ -26,10 +26,6 @@ const stored = z.object({
 const COMPARED_AT = 'comparedAtMs';
 
 export function createSavings(redis: Redis, keys: Keys): SavingsStore {
-  const known = async () => {
-    const { [COMPARED_AT]: comparedAtMs, ...days } = await redis.hgetall(keys.savings);
-    return { comparedAtMs, days };
-  };
   return {
     async write(days, nowMs) {
       const oldest = dayText(dayOf(nowMs - USAGE_RETENTION_MS));
@@ -41,21 +37,23 @@ export function createSavings(redis: Redis, keys: Keys): SavingsStore {
     },
 
     async lastDay() {
-      const days = Object.keys((await known()).days).sort();
-      return parseDay(days.at(-1) ?? '');
+      const days = (await redis.hkeys(keys.savings)).flatMap((name) => parseDay(name) ?? []);
+      return days.length === 0 ? undefined : Math.max(...days);
     },
 
     async read({ fromMs, toMs }) {
-      const { comparedAtMs, days } = await known();
-      const from = dayText(dayOf(fromMs));
-      const to = dayText(Math.ceil(toMs / DAY_MS));
-      const wanted = Object.keys(days)
-        .filter((day) => from <= day && day < to)
-        .sort();
+      // Nothing older is kept.
+      const oldestMs = toMs - USAGE_RETENTION_MS;
+      const wanted = splitByDay(Math.max(fromMs, oldestMs), toMs).map(({ day }) => dayText(day));
+      const [comparedAtMs = null, ...found] = await redis.hmget(keys.savings, COMPARED_AT, ...wanted);
+      const days = wanted.flatMap((day, index) => {
+        const text = found[index];
+        return text ? [{ day, ...stored.parse(JSON.parse(text)) }] : [];
+      });
       return {
         currency: 'USD',
-        ...summarizeSavings(wanted.map((day) => ({ day, ...stored.parse(JSON.parse(days[day] ?? '')) }))),
-        ...(comparedAtMs === undefined ? {} : { comparedAtMs: Number(comparedAtMs) }),
+        ...summarizeSavings(days),
+        ...(comparedAtMs === null ? {} : { comparedAtMs: Number(comparedAtMs) }),
         target: TARGET,
         methods: METHODS,
       };

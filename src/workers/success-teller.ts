@@ -6,6 +6,7 @@
  */
 import type { AlertKey } from '../core/alert.ts';
 import { CONFIGURATION_FAULTS } from '../core/failure.ts';
+import { meantFor } from '../core/route.ts';
 import type { Claim } from '../store/claims.ts';
 import { type BreakerDeps, faultSubject, withoutFailing } from './breaker-subject.ts';
 
@@ -46,10 +47,9 @@ export function createSuccessTeller(deps: BreakerDeps): SuccessTeller {
       lot ??= { usable: false, starts: 0, fellBack: 0, subjects: new Set() };
       lot.subjects.add(faultSubject(provider.name, operation, sandbox?.request.preset));
       if (kind === 'start') {
-        const { candidates, passedOver = candidates[0] } = route;
         lot.usable = true;
         lot.starts += 1;
-        if (provider.name !== passedOver) lot.fellBack += 1;
+        if (provider.name !== meantFor(route)) lot.fellBack += 1;
       }
       telling ??= tellAll();
     },

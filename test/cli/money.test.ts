@@ -25,7 +25,7 @@ beforeAll(async () => {
   await store.costs.publishPrices(PUBLISHED_PRICES);
   const writer = await store.ledger.becomeWriter();
   const ran = {
-    account: account(),
+    account: account({ meantFor: 'pve-vm' }),
     state: 'running',
     fromMs: RAN_FROM_MS,
     toMs: RAN_FROM_MS + HOUR_MS,
@@ -60,6 +60,9 @@ describe('what is spent, on the command line', () => {
     const { out, status } = await cli(['report', '--month', MONTH, '-o', 'markdown'], environment);
     expect(status).toBe(0);
     expect(out).toContain(`## Review of ${MONTH}`);
+    expect(out).toContain(
+      '| Actual Morph spend per month? | $0.20, of it $0.20 for 1 h that were meant for a node |',
+    );
     expect(out).toMatch(/How many sandboxes run at once\? \| [\d.]+ on average, 1 at the peak/);
     expect(out).toContain('| Are RAM snapshots used? | no |');
   });

@@ -52,13 +52,16 @@ describe('GET /v1/costs', () => {
     expect(node.allocatedMicroUsd + node.idleMicroUsd + node.sharedMicroUsd).toBe(node.costMicroUsd);
   });
 
-  it.each(['team', 'preset', 'user', 'sandbox', 'state', 'day'])('groups by %s', async (groupBy) => {
-    const { body } = await api.call('GET', `/v1/costs?groupBy=${groupBy}`);
-    expect(sum(body)).toBe(body.totalMicroUsd);
-    for (const { kind, group } of body.lines) {
-      if (kind === 'allocated') expect(Object.keys(group)).toEqual([groupBy]);
-    }
-  });
+  it.each(['team', 'preset', 'user', 'sandbox', 'state', 'day', 'meantFor'])(
+    'groups by %s',
+    async (groupBy) => {
+      const { body } = await api.call('GET', `/v1/costs?groupBy=${groupBy}`);
+      expect(sum(body)).toBe(body.totalMicroUsd);
+      for (const { kind, group } of body.lines) {
+        if (kind === 'allocated') expect(Object.keys(group)).toEqual([groupBy]);
+      }
+    },
+  );
 
   it('knows every state that a guest was in', async () => {
     const { body } = await api.call('GET', '/v1/costs?groupBy=provider,state');

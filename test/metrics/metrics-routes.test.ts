@@ -218,6 +218,12 @@ test('money is shown by provider and node: what is spent now, and since the mont
     await transaction.commit();
   };
   await tell(account(), 'running', nowMs - 10 * hour);
+  await tell(account({ guestId: 'morph-00000002', meantFor: 'pve-vm' }), 'running', nowMs - 6 * hour);
+  await tell(account({ guestId: 'morph-00000002', meantFor: 'pve-vm' }), 'ended', nowMs - hour);
+  await store.costLines.tell(
+    { id: 'ai-1', line: 'ai', microUsd: 3_000_000, day: nowMs / 86_400_000 - 1 },
+    nowMs,
+  );
   await tell(nodeAccount(), 'running', nowMs - 24 * hour);
   await tell(nodeAccount({ guestId: 'pvevm-00000002' }), 'running', nowMs - 24 * hour);
   await tell(nodeAccount({ guestId: 'pvevm-00000002' }), 'ended', nowMs);
@@ -229,13 +235,80 @@ test('money is shown by provider and node: what is spent now, and since the mont
   expect(usd('cost_rate_usd_per_hour{provider="morph"}')).toBe(0.2);
   expect(usd('cost_rate_usd_per_hour{provider="pve-vm"}')).toBeCloseTo(2 / 24 / 8, 6);
   expect(usd('cost_rate_usd_per_hour{provider="pve-lxc"}')).toBe(0);
-  expect(usd('cost_month_usd{provider="morph"}')).toBe(2);
+  expect(usd('cost_month_usd{provider="morph"}')).toBe(3);
+  expect(usd('fallback_cost_month_usd')).toBe(1);
   expect(usd('cost_month_usd{provider="pve-vm"}')).toBe(0.5);
-  expect(usd('cost_month_all_usd')).toBe(22);
+  // Two at Morph, the node's ten days, and the line of the bill that somebody told.
+  expect(usd('cost_month_all_usd')).toBe(3 + 20 + 3);
   const node = (kind: string) => usd(`node_cost_month_usd{node="pve1",kind="${kind}"}`);
   expect([node('allocated'), node('shared'), node('idle')]).toEqual([0.5, 1.25, 18.25]);
-  expect(usd('ledger_backlog')).toBe(1);
+  expect(usd('ledger_backlog')).toBe(2);
   expect(text).not.toContain('pvevm-');
+});
+
+test('budgets and savings are shown as their sweeps last found them, each with its age', async () => {
+  const { store } = bench;
+  const nowMs = Date.UTC(2026, 10, 11);
+  const routes = createMetricsRoutes({ store, queues, log, nowMs: () => nowMs });
+  const ask = async () => (await routes.request('/metrics')).text();
+  const before = await ask();
+  for (const name of [
+    'budget_limit_usd',
+    'savings_month_usd',
+    'savings_age_seconds',
+    'budget_tally_age_seconds',
+  ])
+    expect(before).not.toMatch(new RegExp(`^lifecycle_${name}`, 'm'));
+
+  const budget = { scope: { of: 'deployment' }, monthlyMicroUsd: 300_000_000, atLimit: 'alert' } as const;
+  await store.deployment.publishSettings({
+    routing: { primary: 'morph', fallbacks: [], byWorkload: {} },
+    presets: [],
+    startDeadlineMs: 1,
+    budgets: [
+      { ...budget, name: 'all' },
+      { ...budget, name: 'not tallied yet', monthlyMicroUsd: 1_000_000 },
+    ],
+  });
+  const forecast = { lowerMicroUsd: 200_000_000, expectedMicroUsd: 250_000_000, upperMicroUsd: 310_000_000 };
+  await store.budgets.tally({
+    month: '2026-11',
+    atMs: nowMs - 30_000,
+    budgets: [{ name: 'all', spentMicroUsd: 90_500_000, forecast }],
+    reservations: [],
+  });
+  await store.redis.hset(store.keys.budgets.use, 'all|reserved', '1500000');
+  const bounds = (lowerMicroUsd: number, upperMicroUsd: number) => ({ lowerMicroUsd, upperMicroUsd });
+  const day = (name: string, actualMicroUsd: number) => ({
+    day: name,
+    actualMicroUsd,
+    under: {
+      all_on_morph: bounds(30_000_000, 30_000_000),
+      no_idle_suspend: bounds(12_000_000, 40_000_000),
+      old_rule: bounds(8_000_000, 90_000_000),
+    },
+    runningMs: 0,
+    peakRunning: 0,
+  });
+  const days = [day('2026-10-31', 1_000_000), day('2026-11-09', 10_000_000), day('2026-11-10', 11_500_000)];
+  await store.savings.write(days, nowMs - 90_000);
+  // Another scrape: the one before is remembered for a second of the process's own clock.
+  const again = createMetricsRoutes({ store, queues, log, nowMs: () => nowMs });
+  const text = await (await again.request('/metrics')).text();
+  const value = (series: string) => valueIn(text, `lifecycle_${series}`);
+  expect(value('budget_limit_usd{budget="all"}')).toBe(300);
+  expect(value('budget_limit_usd{budget="not tallied yet"}')).toBe(1);
+  expect(value('budget_used_usd{budget="all",part="spent"}')).toBe(90.5);
+  expect(value('budget_used_usd{budget="all",part="reserved"}')).toBe(1.5);
+  const forecastOf = (reading: string) => value(`budget_forecast_usd{budget="all",reading="${reading}"}`);
+  expect(['lower', 'expected', 'upper'].map(forecastOf)).toEqual([200, 250, 310]);
+  expect(value('budget_tally_age_seconds')).toBe(30);
+  const saved = (policy: string, reading: string) =>
+    value(`savings_month_usd{policy="${policy}",reading="${reading}"}`);
+  expect([saved('all_on_morph', 'lower'), saved('all_on_morph', 'upper')]).toEqual([38.5, 38.5]);
+  expect([saved('old_rule', 'lower'), saved('old_rule', 'upper')]).toEqual([-5.5, 158.5]);
+  expect(value('counterfactual_month_usd{policy="no_idle_suspend",reading="upper"}')).toBe(80);
+  expect(value('savings_age_seconds')).toBe(90);
 });
 
 test('what suspensions were worth is counted by mode and provider, and one that came to nothing never counts down', async () => {
@@ -283,6 +356,7 @@ test('while Redis is away /metrics says so in time, and leaves out what it does 
     const text = await scrape(store, away);
     expect(valueIn(text, 'lifecycle_store_up')).toBe(0);
     expect(text).not.toContain('lifecycle_queue_jobs{');
+    expect(text).not.toMatch(/^lifecycle_cost_month_all_usd/m);
     expect(valueIn(text, 'process_start_time_seconds')).toBeGreaterThan(0);
   } finally {
     redis.disconnect();

@@ -130,6 +130,8 @@ async function tellSandbox(
     userId: `user-${Math.floor(random() * 10)}`,
     preset,
     size,
+    // Every other one at Morph is there because no node took it.
+    ...(provider === 'morph' && random() < 0.5 ? { meantFor: 'pve-vm' as const } : {}),
   };
   const startMs = midnightMs + (8 + random() * 6) * HOUR_MS;
   const pausedMs = startMs + (1 + random() * 3) * HOUR_MS;

@@ -62,6 +62,12 @@ test('with Proxmox off the breaker opens for both of its kinds, with an alert, a
   const { attempts, leftOut } = await world.producer.operation(sandbox.cause);
   expect(attempts).toMatchObject([{ provider: 'morph', outcome: 'succeeded' }]);
   expect(leftOut).toContainEqual({ provider: 'pve-vm', reason: 'its breaker is open: tried last' });
+
+  // The ledger knows what each of them was meant for, whether Proxmox was tried or passed over.
+  const open = await world.system.store.ledger.openIntervals();
+  expect(open.map(({ account: { provider, meantFor } }) => [provider, meantFor])).toEqual(
+    Array.from({ length: FAILURES_TO_OPEN + 1 }, () => ['morph', 'pve-vm']),
+  );
 });
 
 test('a start with nowhere else to go is sent through an open breaker', async () => {

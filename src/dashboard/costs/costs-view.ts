@@ -1,5 +1,6 @@
 /** What the costs page and the board show. All amounts are whole micro-dollars. */
 import type { BudgetView, Forecast } from '../../core/budget.ts';
+import type { FallbackCost } from '../../core/fallback-cost.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
 import type { PeriodSavings } from '../../core/savings.ts';
 import type { NodeCost, Unpriced } from '../../core/usage-cost.ts';
@@ -34,14 +35,6 @@ export interface DayCost {
   readonly onMorphSoFar: number;
 }
 
-export interface FallbackCost {
-  /** How many sandboxes ran elsewhere than they were meant to, this month. */
-  readonly sandboxes: number;
-  readonly microUsd: number;
-  /** Sandboxes that were not looked at, because there were too many or their records are gone. */
-  readonly unknown: number;
-}
-
 /** This month as it was last compared with other policies. */
 export interface MonthSavings extends PeriodSavings {
   readonly comparedAtMs: number;
@@ -62,7 +55,7 @@ export interface MonthView {
   readonly presets: readonly GroupCost[];
   readonly days: readonly DayCost[];
   readonly nodes: readonly NodeCost[];
-  /** Absent while nobody has looked. */
+  /** Absent for one team: what it pays for is where its sandboxes are. */
   readonly fallbacks?: FallbackCost;
   /** Absent for one team, and before the first comparison of the month. */
   readonly savings?: MonthSavings;

@@ -4,12 +4,11 @@
  */
 import { monthStartMs, monthText } from '../../core/day.ts';
 import type { Store } from '../../store/store.ts';
-import type { FallbackCost, MonthView } from './costs-view.ts';
-import { readFallbackCost } from './read-fallback-cost.ts';
+import type { MonthView } from './costs-view.ts';
 import { type CostsSnapshot, viewMonth } from './view-costs.ts';
 
 export interface CostsReaderDeps {
-  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'reading' | 'budgets' | 'savings'>;
+  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'budgets' | 'savings'>;
   readonly nowMs: () => number;
 }
 
@@ -20,13 +19,10 @@ export interface CostsReader {
 
 /** The page asks again every 15 s, the board every 5 s. */
 const SNAPSHOT_MS = 10_000;
-/** A busy month of fallbacks is some thousand records to read, and changes slowly. */
-const FALLBACKS_MS = 5 * 60_000;
 
 export function createCostsReader({ store, nowMs }: CostsReaderDeps): CostsReader {
-  const readFallbacks = cached(FALLBACKS_MS, nowMs, (now) => readFallbackCost(store, now));
   const readViews = cached(SNAPSHOT_MS, nowMs, async (now) => {
-    const snapshot = await readSnapshot(store, now, await readFallbacks());
+    const snapshot = await readSnapshot(store, now);
     const views = new Map<string | undefined, MonthView>();
     return (teamId: string | undefined) => {
       const view = views.get(teamId) ?? viewMonth(snapshot, teamId);
@@ -39,11 +35,7 @@ export function createCostsReader({ store, nowMs }: CostsReaderDeps): CostsReade
   };
 }
 
-async function readSnapshot(
-  store: CostsReaderDeps['store'],
-  atMs: number,
-  fallbacks: FallbackCost,
-): Promise<CostsSnapshot> {
+async function readSnapshot(store: CostsReaderDeps['store'], atMs: number): Promise<CostsSnapshot> {
   const time = { fromMs: monthStartMs(atMs), toMs: atMs };
   const [book, rows, open, view, compared] = await Promise.all([
     store.costs.prices(),
@@ -58,7 +50,7 @@ async function readSnapshot(
   const [month] = compared.months;
   const { comparedAtMs } = compared;
   const savings = month && comparedAtMs !== undefined ? { savings: { ...month, comparedAtMs } } : {};
-  return { atMs, book, rows, open, simulated: names, fallbacks, budgets, ...savings };
+  return { atMs, book, rows, open, simulated: names, budgets, ...savings };
 }
 
 /** A failure is the request's that met it; the next one tries anew. */

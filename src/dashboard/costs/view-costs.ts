@@ -2,19 +2,13 @@
 import { type BudgetView, forecastMonthEnd } from '../../core/budget.ts';
 import { anHourOf } from '../../core/budget-spend.ts';
 import { dayText, monthStartMs, nextMonthStartMs, splitByDay } from '../../core/day.ts';
+import { fallbackCost } from '../../core/fallback-cost.ts';
 import type { OpenInterval } from '../../core/ledger.ts';
 import { holdsMemory, type PriceBook } from '../../core/price-book.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../../core/provider-name.ts';
-import { type CostGroup, type CostLine, priceUsage, type UsageRow } from '../../core/usage-cost.ts';
+import { type CostGroup, type CostLine, priceUsage, timeIn, type UsageRow } from '../../core/usage-cost.ts';
 import { onMorph } from '../../core/usage-on-morph.ts';
-import type {
-  DayCost,
-  FallbackCost,
-  GroupCost,
-  MonthSavings,
-  MonthView,
-  ProviderCost,
-} from './costs-view.ts';
+import type { DayCost, GroupCost, MonthSavings, MonthView, ProviderCost } from './costs-view.ts';
 
 export interface CostsSnapshot {
   readonly atMs: number;
@@ -23,7 +17,6 @@ export interface CostsSnapshot {
   readonly rows: readonly UsageRow[];
   readonly open: readonly OpenInterval[];
   readonly simulated: readonly ProviderName[];
-  readonly fallbacks?: FallbackCost;
   readonly savings?: MonthSavings;
   readonly budgets: readonly BudgetView[];
 }
@@ -72,7 +65,7 @@ export function viewMonth(snapshot: CostsSnapshot, teamId: string | undefined): 
     presets: groups('preset'),
     days: viewDays(price(['day', 'provider']).lines, onMorphOf(elsewhere, ['day']).lines, time),
     nodes: byProvider.nodes,
-    ...(withNodes && snapshot.fallbacks ? { fallbacks: snapshot.fallbacks } : {}),
+    ...(withNodes ? { fallbacks: fallbackCost(price(['provider', 'meantFor']).lines) } : {}),
     ...(withNodes && snapshot.savings ? { savings: snapshot.savings } : {}),
     budgets: snapshot.budgets.filter(
       ({ scope }) => teamId === undefined || (scope.of === 'team' && scope.teamId === teamId),
@@ -94,16 +87,12 @@ function viewGroups(
     .map(({ group, microUsd, ms }) => {
       const name = group[by] ?? '';
       const current = now.find((line) => line.kind === 'allocated' && line.group[by] === name);
-      const timeIn = (counts: (state: keyof typeof ms) => boolean) =>
-        (Object.keys(ms) as (keyof typeof ms)[])
-          .filter(counts)
-          .reduce((total, state) => total + (ms[state] ?? 0), 0);
       return {
         name,
         microUsd,
         perHourMicroUsd: current?.microUsd ?? 0,
-        runningMs: timeIn(holdsMemory),
-        pausedMs: timeIn((state) => !holdsMemory(state)),
+        runningMs: timeIn(ms, holdsMemory),
+        pausedMs: timeIn(ms, (state) => !holdsMemory(state)),
       };
     });
 }

@@ -9,6 +9,7 @@ export interface CostSnapshot {
   readonly month: {
     readonly totalMicroUsd: number;
     readonly byProvider: Readonly<Record<string, number>>;
+    readonly fallbacksMicroUsd: number;
     readonly nodes: readonly {
       readonly node: string;
       readonly allocatedMicroUsd: number;
@@ -48,9 +49,15 @@ export function defineCosts(gauge: Define): void {
   );
   gauge(
     'cost_month_all_usd',
-    'What everything costs since the beginning of this month (UTC), with what of nodes belongs to no guest.',
+    'What everything costs since the beginning of this month (UTC): guests, what of nodes belongs to no guest, and the other lines of the bill.',
     [],
     ({ costs }) => [{ labels: {}, value: costs.month.totalMicroUsd / MICRO_USD }],
+  );
+  gauge(
+    'fallback_cost_month_usd',
+    'What guests cost at Morph since the beginning of this month (UTC) whose start was meant for a node.',
+    [],
+    ({ costs }) => [{ labels: {}, value: costs.month.fallbacksMicroUsd / MICRO_USD }],
   );
   gauge(
     'node_cost_month_usd',

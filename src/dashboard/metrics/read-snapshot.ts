@@ -1,8 +1,11 @@
 /** Everything one scrape shows, in a handful of cheap reads: only what is open in the ledger grows with the guests. */
 import type { ActiveAlert } from '../../core/alert.ts';
-import { monthStartMs } from '../../core/day.ts';
+import type { BudgetsView } from '../../core/budget.ts';
+import { monthStartMs, monthText } from '../../core/day.ts';
+import { fallbackCost } from '../../core/fallback-cost.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../../core/provider-name.ts';
 import type { ProviderStatus } from '../../core/route.ts';
+import type { SavingsView } from '../../core/savings.ts';
 import type { QueueCounts } from '../../core/views.ts';
 import { oldestWaitingAtMs } from '../../queues/oldest-waiting.ts';
 import type { Queues } from '../../queues/queues.ts';
@@ -27,6 +30,9 @@ export interface MetricsSnapshot {
   readonly webhook: WebhookTotals;
   readonly alerts: readonly ActiveAlert[];
   readonly costs: CostSnapshot;
+  readonly budgets: BudgetsView;
+  /** Of this month alone. */
+  readonly savings: SavingsView;
   /** Absent until the sweep `idle-suspend` has run once. */
   readonly idleGate: GateReport | undefined;
 }
@@ -38,25 +44,28 @@ export interface SnapshotDeps {
 }
 
 export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Promise<MetricsSnapshot> {
-  const [measures, sandboxes, view, webhook, alerts, costs, idleGate, ...queueSnapshots] = await Promise.all([
-    store.measures.counts(),
-    store.measures.sandboxes(),
-    store.deployment.view(),
-    store.webhook.totals(),
-    store.alerts.active(),
-    readCosts(store, nowMs()),
-    store.idle.gate(),
-    ...PROVIDER_NAMES.map(async (provider): Promise<QueueSnapshot> => {
-      const queue = queues.byProvider.get(provider);
-      return {
-        provider,
-        counts: await queues.counts(provider),
-        oldestWaitingAtMs: queue && (await oldestWaitingAtMs(queue)),
-      };
-    }),
-  ]);
+  const now = nowMs();
+  const [measures, sandboxes, view, webhook, alerts, costs, savings, idleGate, ...queueSnapshots] =
+    await Promise.all([
+      store.measures.counts(),
+      store.measures.sandboxes(),
+      store.deployment.view(),
+      store.webhook.totals(),
+      store.alerts.active(),
+      readCosts(store, now),
+      store.savings.read({ fromMs: monthStartMs(now), toMs: now }),
+      store.idle.gate(),
+      ...PROVIDER_NAMES.map(async (provider): Promise<QueueSnapshot> => {
+        const queue = queues.byProvider.get(provider);
+        return {
+          provider,
+          counts: await queues.counts(provider),
+          oldestWaitingAtMs: queue && (await oldestWaitingAtMs(queue)),
+        };
+      }),
+    ]);
   return {
-    atMs: nowMs(),
+    atMs: now,
     measures,
     sandboxes,
     statuses: view?.statuses ?? [],
@@ -64,22 +73,31 @@ export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Prom
     webhook,
     alerts,
     costs,
+    budgets: await store.budgets.read(view?.settings.budgets ?? [], monthText(now)),
+    savings,
     idleGate,
   };
 }
 
-/** By provider there are few lines: one each, and two for all nodes together. */
-const MAX_LINES = 100;
+/** By provider there are few lines: one each for what it was meant for, and two for each node. */
+const MAX_LINES = 1_000;
 
 async function readCosts(store: Store, nowMs: number): Promise<CostSnapshot> {
   const time = { fromMs: monthStartMs(nowMs), toMs: nowMs, nowMs };
   const [ratesPerHour, month, backlog] = await Promise.all([
     store.costs.ratesPerHour(nowMs),
-    store.costs.read({ ...time, groupBy: ['provider'], limit: MAX_LINES }),
+    store.costs.read({ ...time, groupBy: ['provider', 'meantFor'], limit: MAX_LINES }),
     store.ledger.backlog(),
   ]);
-  const byProvider = month.lines
-    .filter(({ kind }) => kind === 'allocated')
-    .map(({ group, microUsd }) => [group.provider ?? '', microUsd] as const);
-  return { ratesPerHour, month: { ...month, byProvider: Object.fromEntries(byProvider) }, backlog };
+  const guests = month.lines.filter(({ kind }) => kind === 'allocated');
+  const byProvider = Object.fromEntries(
+    PROVIDER_NAMES.map((name) => [
+      name,
+      guests
+        .filter(({ group }) => group.provider === name)
+        .reduce((total, { microUsd }) => total + microUsd, 0),
+    ]),
+  );
+  const fallbacksMicroUsd = fallbackCost(guests).microUsd;
+  return { ratesPerHour, month: { ...month, byProvider, fallbacksMicroUsd }, backlog };
 }

@@ -1,15 +1,17 @@
 /**
  * The metrics by name. All but those of the process itself describe the deployment and say the same whichever
  * process is scraped: see docs/decisions/2026-11-21-metrics.md. Labels come from small closed sets and from the
- * installation's own nodes and storages, never from ids.
+ * installation's own nodes, storages and budgets, never from ids.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { ALERT_NAMES } from '../../core/alert.ts';
 import { DURATION_BUCKETS_SECONDS, HEALED_INDEXES } from '../../core/measures.ts';
 import { isEnded, SANDBOX_STATES } from '../../core/sandbox.ts';
+import { defineBudgets } from './budget-metrics.ts';
 import { defineCosts } from './cost-metrics.ts';
 import { defineIdle } from './idle-metrics.ts';
 import type { MetricsSnapshot } from './read-snapshot.ts';
+import { defineSavings } from './savings-metrics.ts';
 import { histogramsOf, type Series, seriesOf } from './stored-series.ts';
 
 /** What this scrape shows; `undefined` while Redis does not answer. */
@@ -37,6 +39,8 @@ export function createRegistry(takeSnapshot: TakeSnapshot): Registry {
       async collect() {
         const snapshot = await takeSnapshot();
         this.reset();
+        // A series without labels begins at nought; what is not known must not read so.
+        this.remove({});
         // Without a snapshot it is better to say nothing than nought.
         for (const { labels: values, value } of snapshot ? read(snapshot) : []) this.inc(values, value);
       },
@@ -50,6 +54,8 @@ export function createRegistry(takeSnapshot: TakeSnapshot): Registry {
   defineProviders(gauge);
   defineWebhook(gauge, counter);
   defineCosts(gauge);
+  defineBudgets(gauge);
+  defineSavings(gauge);
   defineIdle(gauge, counter);
   gauge(
     'alerts_active',

@@ -1,6 +1,6 @@
 import type { CounterfactualName } from '../../core/counterfactual.ts';
 import type { MonthView } from '../costs/costs-view.ts';
-import { money, percent } from './money.ts';
+import { hours, money, percent } from './money.ts';
 import { Section } from './parts.tsx';
 
 /** The same history under other policies, and what was paid for nothing. */
@@ -115,10 +115,7 @@ function range(lower: number, upper: number): string {
   return money(lower) === money(upper) ? money(lower) : `${money(lower)} to ${money(upper)}`;
 }
 
-function describeFallbacks({ sandboxes, microUsd, unknown }: NonNullable<MonthView['fallbacks']>): string {
-  const many = (count: number) => (count === 1 ? 'one sandbox' : `${count} sandboxes`);
-  const gone = `why ${many(unknown)} ran at Morph is not known any more`;
-  if (sandboxes === 0) return unknown > 0 ? `Fallbacks: ${gone}.` : 'Fallbacks cost nothing this month.';
-  const rest = unknown > 0 ? `; ${gone}` : '';
-  return `Fallbacks: ${many(sandboxes)} ran at Morph instead of on a node, for ${money(microUsd)}. The node is paid either way, so all of it is extra${rest}.`;
+function describeFallbacks({ microUsd, runningMs }: NonNullable<MonthView['fallbacks']>): string {
+  if (microUsd === 0) return 'Fallbacks cost nothing this month.';
+  return `Fallbacks: ${hours(runningMs)} ran at Morph that were meant for a node, for ${money(microUsd)}. The node is paid either way, so all of it is extra.`;
 }

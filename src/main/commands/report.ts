@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import type { LifecycleClient } from '../../core/client.ts';
 import type { CostsView } from '../../core/costs.ts';
 import { monthStartMs, monthText, nextMonthStartMs } from '../../core/day.ts';
+import { type FallbackCost, fallbackCost } from '../../core/fallback-cost.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
 import type { PeriodSavings, SavingsView } from '../../core/savings.ts';
 import { renderSheets, type Sheet, usd } from '../sheet.ts';
@@ -26,6 +27,8 @@ interface Report {
   readonly savings: SavingsView;
   /** Sandboxes that ran at once. */
   readonly concurrency?: { readonly peak: number; readonly mean: number };
+  /** What ran at Morph although it was meant for a node. */
+  readonly fallbacks: FallbackCost;
   /** Time in which memory was kept while paused. */
   readonly ramSnapshotHours: number;
   /** Of the newest successful starts; operations are kept for a week. */
@@ -53,8 +56,9 @@ function month(text: string): string {
 async function gather(client: LifecycleClient<never>, monthName: string): Promise<Report> {
   const fromMs = monthStartMs(Date.parse(`${monthName}-01T00:00:00Z`));
   const times = { fromMs, toMs: Math.min(nextMonthStartMs(fromMs), Date.now()) };
-  const [costs, byState, savings, operations] = await Promise.all([
+  const [costs, byMeantFor, byState, savings, operations] = await Promise.all([
     client.costs({ ...times, groupBy: 'provider' }),
+    client.costs({ ...times, groupBy: ['provider', 'meantFor'], limit: MAX_LINES }),
     client.costs({ ...times, groupBy: 'state' }),
     client.savings(times),
     client.operations({ state: 'succeeded', limit: SAMPLE }),
@@ -69,12 +73,15 @@ async function gather(client: LifecycleClient<never>, monthName: string): Promis
     costs,
     savings,
     ...(concurrency ? { concurrency } : {}),
+    fallbacks: fallbackCost(byMeantFor.lines),
     ramSnapshotHours: Math.round(pausedMs / HOUR_MS),
     startLatency: latencies(operations.operations),
   };
 }
 
 const HOUR_MS = 3_600_000;
+/** Each provider with each that it was meant for, and two lines for each node. */
+const MAX_LINES = 1_000;
 /** As many as one page holds. */
 const SAMPLE = 200;
 
@@ -104,9 +111,12 @@ function latencies(
 }
 
 function reportSheets(report: Report): readonly Sheet[] {
-  const { month: name, costs, savings, concurrency, ramSnapshotHours, startLatency } = report;
+  const { month: name, costs, savings, concurrency, fallbacks, ramSnapshotHours, startLatency } = report;
   const period = savings.months.find((each) => each.period === name);
   const { target } = savings;
+  const morphMicroUsd = costs.lines
+    .filter(({ kind, group }) => kind === 'allocated' && group.provider === 'morph')
+    .reduce((total, { microUsd }) => total + microUsd, 0);
   const saved = period?.savedPercent.old_rule;
   const none = 'not known: the sweep compare-costs has not seen this month';
   const latency = startLatency.map(
@@ -115,6 +125,10 @@ function reportSheets(report: Report): readonly Sheet[] {
   );
   const answers: readonly (readonly [string, string])[] = [
     ['What do sandboxes cost a month?', usd(costs.totalMicroUsd - costs.otherMicroUsd)],
+    [
+      'Actual Morph spend per month?',
+      `${usd(morphMicroUsd)}, of it ${usd(fallbacks.microUsd)} for ${Math.round(fallbacks.runningMs / HOUR_MS)} h that were meant for a node`,
+    ],
     [
       `Is the total below ${usd(target.totalMicroUsd)}?`,
       `${usd(costs.totalMicroUsd)}, of it ${usd(costs.otherMicroUsd)} for other lines than sandboxes: ${costs.totalMicroUsd < target.totalMicroUsd ? 'yes' : 'no'}`,
