@@ -10,7 +10,7 @@ const TRIES = 70;
 const TRY_AGAIN_MS = 1_000;
 
 export function replayLedger(
-  store: Pick<Store, 'ledger' | 'begin' | 'keys'>,
+  store: Pick<Store, 'ledger' | 'costLines' | 'begin' | 'keys'>,
   { folder, nowMs }: { readonly folder: string; readonly nowMs: () => number },
 ): (options: ReplayOptions) => Promise<readonly string[]> {
   return async ({ apply, guestIds, isComplete }) => {
@@ -36,12 +36,20 @@ function isBusy(error: unknown): boolean {
   return error instanceof Error && error.message.includes('being written by another process');
 }
 
-function describe({ entries, openAgain, endedAtFlush, unreadable, gap }: RestoredLedger): readonly string[] {
+function describe({
+  entries,
+  lines,
+  openAgain,
+  endedAtFlush,
+  unreadable,
+  gap,
+}: RestoredLedger): readonly string[] {
   const what = `${entries} intervals count again, ${openAgain} go on, ${endedAtFlush} ended at the last flush`;
+  const bill = lines > 0 ? `, ${lines} other lines of the bill are there` : '';
   const broken = unreadable > 0 ? `, ${unreadable} half lines were left out` : '';
   const time = (ms: number) => new Date(ms).toISOString();
   return [
-    `ledger     ${what}${broken}`,
+    `ledger     ${what}${bill}${broken}`,
     gap
       ? `ledger     not known: what began and ended from ${time(gap.fromMs)} to ${time(gap.toMs)}`
       : 'ledger     it was never flushed: what was open then is not known',

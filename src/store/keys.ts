@@ -53,7 +53,7 @@
  * | idle:due | running sandboxes by when their idleness is looked at | while it runs | 60 |
  * | ledger:open | guest id → its open interval | while the guest is there | 300 |
  * | ledger:journal | closed intervals that are not yet in the files and the days' tables | until the next flush | 300 |
- * | ledger:day:…:usage | one day's time by provider, team, user, preset, size and state | 13 months | 150 |
+ * | ledger:day:…:usage | one day's time by provider, team, user, preset, size, state and what a start fell back from | 13 months | 150 |
  * | ledger:day:…:guests, :accounts, :pieces | one day's time by guest, whose it was, and the intervals themselves | 45 days | 60, 250, 45 |
  * | ledger:versions | day → how often its tables changed | for ever, one a day | 20 |
  * | ledger:billed | provider and day → what it charged and what the ledger says | 13 months | 200 |
@@ -61,6 +61,7 @@
  * | budgets | spent and reserved by budget, as of the last tally and with what was reserved since | for ever, a handful | 100 |
  * | budgets:reservations | start → what it holds in which budgets | until it failed, or an hour after it succeeded | 120 |
  * | cost-lines | other lines of the bill, as they were told | 13 months, at most 10,000 | 120 |
+ * | cost-lines:journal | those that are not yet in their file | until the next flush | 120 |
  * | savings | day → what it cost, and would have under other policies | 13 months | 350 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
@@ -136,7 +137,7 @@ export interface Keys {
   /** Day → actual cost and cost under other policies. */
   readonly savings: string;
   /** Id → metered line of the bill. */
-  readonly costLines: string;
+  readonly costLines: { readonly lines: string; readonly journal: string };
 }
 
 export interface BudgetKeys {
@@ -312,7 +313,7 @@ export function createKeys(deployment: string): Keys {
     sweeps: createSweepKeys(`${tag}:sweeps`),
     ledger: createLedgerKeys(`${tag}:ledger`),
     savings: `${tag}:savings`,
-    costLines: `${tag}:cost-lines`,
+    costLines: { lines: `${tag}:cost-lines`, journal: `${tag}:cost-lines:journal` },
     budgets: { use: `${tag}:budgets`, reservations: `${tag}:budgets:reservations` },
   };
 }

@@ -4,13 +4,14 @@
  * crash in between writes some twice; a crash in the middle of a line leaves half of one. Readers take each id once and
  * pass over what is no entry: what matters was, or will be, written whole.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { dayOf, dayText } from '../core/day.ts';
 import { entryId, type LedgerEntry, type OpenInterval } from '../core/ledger.ts';
 import { BILLING_STATES } from '../core/price-book.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
+import { appendLines, syncFolder } from './append-lines.ts';
 
 export interface OpenSnapshot {
   readonly takenAtMs: number;
@@ -31,26 +32,14 @@ const DAY_FILE = /^\d{4}-\d{2}-\d{2}\.jsonl$/;
 
 /** Returns once the entries are on disk. */
 export async function appendEntries(folder: string, entries: readonly LedgerEntry[]): Promise<void> {
-  await mkdir(folder, { recursive: true });
   for (const day of new Set(entries.map(closingDay))) {
     const ofDay = entries.filter((entry) => closingDay(entry) === day);
-    const file = await open(join(folder, `${day}.jsonl`), 'a+');
-    try {
-      const { size } = await file.stat();
-      // After half a line the next one has to begin anew.
-      const start = size === 0 || (await endsWithNewline(file, size)) ? '' : '\n';
-      await file.appendFile(start + ofDay.map((entry) => `${JSON.stringify(writeEntry(entry))}\n`).join(''));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await appendLines(
+      folder,
+      `${day}.jsonl`,
+      ofDay.map((entry) => JSON.stringify(writeEntry(entry))),
+    );
   }
-  await syncFolder(folder);
-}
-
-async function endsWithNewline(file: FileHandle, size: number): Promise<boolean> {
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
-  return buffer.toString() === '\n';
 }
 
 /** Decides the file, so that an entry which is written twice stands twice in one file. */
@@ -74,16 +63,6 @@ export async function writeSnapshot(
   }
   await rename(`${path}.new`, path);
   await syncFolder(folder);
-}
-
-/** Without it a new name may be lost with the power although its content was written. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Day by day, the oldest first. A folder that is not there holds nothing. */
@@ -111,7 +90,7 @@ export async function readSnapshot(folder: string): Promise<OpenSnapshot | undef
   return { takenAtMs, open: intervals };
 }
 
-function unlessMissing<T>(otherwise: () => T) {
+export function unlessMissing<T>(otherwise: () => T) {
   return (error: unknown): T => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return otherwise();
     throw error;

@@ -1,9 +1,12 @@
 /**
  * Brings the ledger back from its files after Redis was lost. Everything that was flushed counts again as before; what
- * was open at the last flush goes on where the guest still exists, and ends at that flush where it does not. What
+ * was open at the last flush goes on where the guest still exists, and ends at that flush where it does not; metered
+ * lines of the bill count again. What
  * closed and opened after the last flush is not known: the answer states that gap.
  */
 import { entryId, type LedgerEntry, type OpenInterval } from '../core/ledger.ts';
+import { readCostLines } from './cost-line-files.ts';
+import type { CostLineStore } from './cost-lines.ts';
 import type { Keys } from './keys.ts';
 import type { LedgerStore } from './ledger.ts';
 import { encodeOpen } from './ledger-encoding.ts';
@@ -16,6 +19,8 @@ export interface RestoredLedger {
   readonly repeated: number;
   /** Half lines that a crash left. */
   readonly unreadable: number;
+  /** Metered lines of the bill that the files hold. */
+  readonly lines: number;
   readonly openAgain: number;
   readonly endedAtFlush: number;
   /** From the last flush until now: what began and ended in it is not known. Absent: there never was a flush. */
@@ -24,6 +29,7 @@ export interface RestoredLedger {
 
 export interface RestoreDeps {
   readonly ledger: LedgerStore;
+  readonly costLines: CostLineStore;
   readonly begin: BeginTransaction;
   readonly keys: Keys;
 }
@@ -38,7 +44,7 @@ const BATCH = 500;
  * @throws when another process writes the ledger; within a minute it does not any more.
  */
 export async function restoreLedger(
-  { ledger, begin, keys }: RestoreDeps,
+  { ledger, costLines, begin, keys }: RestoreDeps,
   {
     folder,
     isThere,
@@ -54,7 +60,9 @@ export async function restoreLedger(
     throw new Error('the ledger is being written by another process; try again in a minute');
   try {
     const waiting = new Set((await writer.oldest(Number.MAX_SAFE_INTEGER)).map(entryId));
-    const counts = { entries: 0, repeated: 0, unreadable: 0 };
+    const lines = await readCostLines(folder);
+    await costLines.restore(lines, nowMs);
+    const counts = { entries: 0, repeated: 0, unreadable: 0, lines: lines.length };
     /** Until when each guest's time is known. */
     const knownUntil = new Map<string, number>();
     await writer.clearTables();
@@ -93,7 +101,7 @@ export async function restoreLedger(
 
 /** A guest that is there in the same state as at the flush keeps its interval's beginning. */
 async function settleLost(
-  { ledger, begin, keys }: RestoreDeps,
+  { ledger, begin, keys }: Omit<RestoreDeps, 'costLines'>,
   lost: readonly OpenInterval[],
   takenAtMs: number,
   isThere: (guestId: string) => boolean,

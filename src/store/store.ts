@@ -100,7 +100,7 @@ export function createStore(
   const events = createEventLog(redis, keys);
   const alerts = createAlertStore({ redis, keys, scripts, onAlert });
   const ledger = createLedger({ redis, keys, scripts });
-  const costLines = createCostLines(redis, keys);
+  const costLines = createCostLines(redis, keys, begin);
   const billedDays = createBilledDays(redis, keys);
   return {
     redis,

@@ -208,6 +208,7 @@ describe('the ledger after Redis was lost', () => {
     const restored = await restoreIntoEmptyRedis();
     expect(restored.counts).toEqual({
       entries: 3,
+      lines: 0,
       repeated: 0,
       unreadable: 0,
       openAgain: 1,

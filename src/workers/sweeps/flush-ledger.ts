@@ -1,7 +1,8 @@
 /**
  * Moves closed intervals from the journal into files, then into the tables that costs are read from, and notes what
- * is open. A crash anywhere in between is carried on by the next run: see `store/ledger.ts` and `store/ledger-files.ts`.
+ * is open; metered lines of the bill go into a file of their own. A crash anywhere in between is carried on by the next run: see `store/ledger.ts` and `store/ledger-files.ts`.
  */
+import { appendCostLines } from '../../store/cost-line-files.ts';
 import { appendEntries, writeSnapshot } from '../../store/ledger-files.ts';
 import type { SweepDeps, SweepRunOptions } from '../sweep.ts';
 
@@ -10,17 +11,17 @@ const BATCH = 500;
 /** Batches in one run: 100,000 entries, what ten operations a second leave in three hours. The next run goes on. */
 const MAX_BATCHES = 200;
 
-export type FlushCounts = Record<'due' | 'written', number>;
+export type FlushCounts = Record<'due' | 'written' | 'lines', number>;
 
 export async function flushLedger(
   { store, ledgerDir, nowMs }: SweepDeps,
   { dryRun, signal }: SweepRunOptions,
 ): Promise<FlushCounts> {
   const due = await store.ledger.backlog();
-  if (dryRun) return { due, written: 0 };
+  if (dryRun) return { due, written: 0, lines: 0 };
   const writer = await store.ledger.becomeWriter();
   // A run that was cut off, or a rebuild: its lease ends within a minute.
-  if (writer === undefined) return { due, written: 0 };
+  if (writer === undefined) return { due, written: 0, lines: 0 };
   let written = 0;
   try {
     for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
@@ -32,12 +33,13 @@ export async function flushLedger(
       }
       if (entries.length < BATCH) break;
     }
+    const lines = await flushLines(store, ledgerDir);
     if (ledgerDir !== undefined) {
       const takenAtMs = nowMs();
       await writeSnapshot(ledgerDir, { takenAtMs, open: await store.ledger.openIntervals() });
     }
     await store.alerts.clear({ name: 'ledger.unwritable', subject: 'files' }, nowMs());
-    return { due, written };
+    return { due, written, lines };
   } catch (error) {
     if (isFileTrouble(error)) {
       const message = `the ledger cannot be written to ${ledgerDir}: ${error.message}`;
@@ -47,6 +49,15 @@ export async function flushLedger(
   } finally {
     await writer.release();
   }
+}
+
+/** People and jobs tell some a day; more than a batch waits for the next run. */
+async function flushLines({ costLines }: SweepDeps['store'], ledgerDir: string | undefined): Promise<number> {
+  const lines = await costLines.waiting(BATCH);
+  if (lines.length === 0) return 0;
+  if (ledgerDir !== undefined) await appendCostLines(ledgerDir, lines);
+  await costLines.written(lines);
+  return lines.length;
 }
 
 function isFileTrouble(error: unknown): error is Error {

@@ -1,0 +1,134 @@
+/** Metered lines of the bill outlive Redis: a flush writes them beside the ledger's days, a rebuild tells them again. */
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { MeteredLine } from '../../src/core/cost-lines.ts';
+import { replayLedger } from '../../src/main/replay-ledger.ts';
+import { connectRedis } from '../../src/platform/redis.ts';
+import { bill } from '../../src/store/billing.ts';
+import { appendCostLines } from '../../src/store/cost-line-files.ts';
+import { USAGE_RETENTION_MS } from '../../src/store/ledger.ts';
+import { createStore, type Store } from '../../src/store/store.ts';
+import { flushLedger } from '../../src/workers/sweeps/flush-ledger.ts';
+import { startTestRedis, type TestRedis } from '../support/redis.ts';
+import { account, at, day } from './ledger-case.ts';
+
+const NOW = at('2026-11-20T12:00:00Z');
+const HOUR = 3_600_000;
+
+/** Of its own: it is flushed. */
+let server: TestRedis;
+let store: Store;
+let folder: string;
+beforeAll(async () => {
+  server = await startTestRedis();
+  store = createStore(await connectRedis(server.url, { role: 'worker' }), 'lines');
+});
+afterAll(async () => {
+  store.redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await store.redis.flushall();
+  folder = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-lines-'));
+  return () => rm(folder, { recursive: true, force: true });
+});
+
+const line = (id: string, usd: number, more: Partial<MeteredLine> = {}): MeteredLine => ({
+  id,
+  line: 'ai',
+  microUsd: usd * 1_000_000,
+  day: day('2026-11-19'),
+  ...more,
+});
+const tell = (told: MeteredLine) => store.costLines.tell(told, NOW);
+const month = () =>
+  store.costs.read({ fromMs: at('2026-11-01'), toMs: NOW, nowMs: NOW, groupBy: ['provider'], limit: 100 });
+const rebuild = () =>
+  replayLedger(store, { folder, nowMs: () => NOW })({ apply: true, isComplete: true, guestIds: new Set() });
+const onDisk = async () =>
+  (await readFile(join(folder, 'lines.jsonl'), 'utf8'))
+    .split('\n')
+    .filter(Boolean)
+    .map((text) => JSON.parse(text).id);
+
+function flush(ledgerDir: string | undefined = folder) {
+  const deps = { store, nowMs: () => NOW, ...(ledgerDir === undefined ? {} : { ledgerDir }) };
+  return flushLedger(deps as Parameters<typeof flushLedger>[0], {
+    dryRun: false,
+    signal: new AbortController().signal,
+  });
+}
+
+async function runGuest(): Promise<void> {
+  const transaction = store.begin();
+  for (const [state, atMs] of [['running', NOW - 5 * HOUR] as const, ['ended', NOW - HOUR] as const])
+    bill(transaction, store.keys, account(), { state, atMs, evidence: 'clock' });
+  await transaction.commit();
+}
+
+test('after FLUSHALL and a rebuild the month is what it was at the last flush, lines and guests', async () => {
+  await runGuest();
+  await tell(line('monday', 3));
+  await tell(line('correction', -0.5));
+  expect(await flush()).toMatchObject({ written: 1, lines: 2 });
+  const flushed = await month();
+  expect(flushed.otherMicroUsd).toBe(2_500_000);
+  await tell(line('after the flush', 10));
+
+  await store.redis.flushall();
+  expect((await month()).totalMicroUsd).toBe(0);
+  const said = await rebuild();
+  expect(said.join('\n')).toContain('2 other lines of the bill are there');
+  expect(await month()).toEqual(flushed);
+  // Whoever tells them again, as a job does that is not sure, changes nothing; what was lost is told anew.
+  await tell(line('monday', 3));
+  expect(await month()).toEqual(flushed);
+  await tell(line('after the flush', 10));
+  expect((await month()).otherMicroUsd).toBe(12_500_000);
+});
+
+test('a line is written once, however often it is told and flushed', async () => {
+  for (let times = 0; times < 3; times += 1) {
+    await tell(line('a', 1));
+    await flush();
+  }
+  expect(await flush()).toMatchObject({ lines: 0 });
+  expect(await onDisk()).toEqual(['a']);
+});
+
+test('a run that died before it took lines off its journal, and half a line of another, count once', async () => {
+  await tell(line('a', 1));
+  await appendCostLines(folder, await store.costLines.waiting(10));
+  await appendFile(join(folder, 'lines.jsonl'), '{"id":"b","li');
+  await tell(line('b', 2));
+  await flush();
+  await store.redis.flushall();
+  await rebuild();
+  await rebuild();
+  expect((await store.costLines.all()).map(({ id }) => id)).toEqual(['a', 'b']);
+});
+
+test('two runs that write the same lines take off those alone', async () => {
+  await tell(line('a', 1));
+  const seen = await store.costLines.waiting(10);
+  await tell(line('b', 1));
+  await store.costLines.written(seen);
+  await store.costLines.written(seen);
+  expect((await store.costLines.waiting(10)).map(({ id }) => id)).toEqual(['b']);
+});
+
+test('what is older than costs are kept stays on disk alone', async () => {
+  const old = line('old', 1, { day: Math.floor((NOW - USAGE_RETENTION_MS) / 86_400_000) - 1 });
+  await appendCostLines(folder, [old, line('new', 1)]);
+  await rebuild();
+  expect((await store.costLines.all()).map(({ id }) => id)).toEqual(['new']);
+});
+
+test('without a folder nothing waits for ever', async () => {
+  await tell(line('a', 1));
+  await flush(undefined);
+  expect(await store.costLines.waiting(10)).toEqual([]);
+  expect((await month()).otherMicroUsd).toBe(1_000_000);
+});
