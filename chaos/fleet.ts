@@ -43,9 +43,16 @@ const LOOK_AGAIN_MS = 50;
 export function createFleet({ options, size, readClaims, isRedisDown }: FleetDeps): Fleet {
   const workers = new Set<Worker>();
   const counts = { crashes: 0, kills: 0, freezes: 0 };
+  const spawning = new Set<Promise<void>>();
   let closed = false;
 
-  async function spawnOne(): Promise<void> {
+  function spawnOne(): Promise<void> {
+    const spawned = spawnUntilUp().finally(() => spawning.delete(spawned));
+    spawning.add(spawned);
+    return spawned;
+  }
+
+  async function spawnUntilUp(): Promise<void> {
     while (!closed) {
       try {
         const started = await startWorkerProcess(options);
@@ -128,6 +135,8 @@ export function createFleet({ options, size, readClaims, isRedisDown }: FleetDep
     freezes: () => counts.freezes,
     async close() {
       closed = true;
+      // One that is just starting would be left behind, waiting for a Redis that is gone.
+      await Promise.all(spawning);
       await Promise.all([...workers].map((worker) => worker.process.end()));
     },
   };

@@ -1,4 +1,5 @@
 /** Watches a run while it goes on: recoveries, duplicates and guests nobody answers for show themselves then. */
+import { createQueues } from '../src/queues/queues.ts';
 import type { Store } from '../src/store/store.ts';
 import type { Callers } from './callers.ts';
 import type { ChaosRedis } from './chaos-redis.ts';
@@ -10,7 +11,7 @@ import {
   type Unanswered,
   type Verdict,
 } from './checker.ts';
-import { type Recoveries, watchRecoveries } from './claims-held.ts';
+import { type Recoveries, watchRecoveries } from './recoveries.ts';
 import { readRegistry } from './registry.ts';
 import type { World } from './world.ts';
 
@@ -40,7 +41,8 @@ const LOOK_EVERY_MS = 250;
 const JUDGE_EVERY = 8;
 
 export function startObserver({ store, world, callers, redis, graceMs }: ObserverDeps): Observer {
-  const recoveries = watchRecoveries(store, redis.awayMs);
+  const queues = createQueues(store.redis, store.keys);
+  const recoveries = watchRecoveries({ store, queues, awayMs: redis.awayMs });
   const duplicates = new Map<string, Finding>();
   const leaked = new Map<string, Finding>();
   let unanswered: Unanswered = new Map();
@@ -85,6 +87,7 @@ export function startObserver({ store, world, callers, redis, graceMs }: Observe
     async stop() {
       clearInterval(timer);
       await running;
+      await queues.close();
     },
   };
 }

@@ -45,6 +45,7 @@ export interface ChaosResult {
   readonly drifted: number;
   readonly recoveryP95Ms: number;
   readonly recoverySamples: number;
+  readonly recoverySlowestMs: number;
   readonly settledWithinMs: number;
   readonly refused: number;
   readonly unexpected: number;
@@ -103,6 +104,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       stuck: after.stuck,
       drifted,
       unexpected: callers.unexpected,
+      slow: observer.recoveries.slow,
     };
     const { samplesMs } = observer.recoveries;
     return {
@@ -121,6 +123,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       drifted: drifted.length,
       recoveryP95Ms: Math.round(percentile(samplesMs, 0.95)),
       recoverySamples: samplesMs.length,
+      recoverySlowestMs: Math.round(Math.max(0, ...samplesMs)),
       settledWithinMs,
       refused: callers.refused(),
       unexpected: findings.unexpected.length,

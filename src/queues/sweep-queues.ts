@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { LifecycleError } from '../core/lifecycle-error.ts';
 import type { SweepView } from '../core/sweep.ts';
 import type { Keys } from '../store/keys.ts';
-import type { SweepStore } from '../store/sweeps.ts';
+import type { SweepRecord, SweepStore } from '../store/sweeps.ts';
 
 /** What a job of a sweep carries; the schedule's own carry nothing. */
 export const sweepJobSchema = z.object({
@@ -16,6 +16,8 @@ export const sweepJobSchema = z.object({
   dryRun: z.boolean().default(false),
 });
 export type SweepJob = z.input<typeof sweepJobSchema>;
+/** A run as its worker takes it. */
+export type AskedSweep = z.output<typeof sweepJobSchema>;
 
 export interface SweepControl {
   /** By name, with last runs, next run and whether it is paused. */
@@ -44,6 +46,9 @@ export interface SweepControlDeps {
 /** Runs kept on the board; what they did is in the sweep's record and in the metrics. */
 export const KEPT_SWEEP_RUNS = { count: 100 };
 
+/** Ticks that may fail to come, as on a busy machine, before no process is said to run the sweep. */
+const TICKS_MISSED = 6;
+
 export function createSweepQueue(name: string, redis: Redis, keys: Keys): Queue<SweepJob> {
   const queue = new Queue<SweepJob>(name, { connection: redis, prefix: keys.tag });
   // BullMQ passes the connection's errors on; whoever made the connection logs them.
@@ -71,7 +76,9 @@ export function createSweepControl({ redis, keys, sweeps, nowMs }: SweepControlD
       return Promise.all(
         (await sweeps.list()).map(async (record): Promise<SweepView> => {
           const scheduler = await queueOf(record.name).getJobScheduler(record.name);
-          return { ...record, ...(scheduler?.next === undefined ? {} : { nextAtMs: scheduler.next }) };
+          const { inEachProcess, ...view } = record;
+          const nextAtMs = inEachProcess ? nextOwnTick(record, nowMs()) : scheduler?.next;
+          return { ...view, ...(nextAtMs === undefined ? {} : { nextAtMs }) };
         }),
       );
     },
@@ -110,4 +117,11 @@ export function createSweepControl({ redis, keys, sweeps, nowMs }: SweepControlD
       await Promise.all([...queues.values()].map((queue) => queue.close()));
     },
   };
+}
+
+/** Some process ticks by then; none does where the last tick is long past. */
+function nextOwnTick({ schedule, lastRun }: SweepRecord, nowMs: number): number | undefined {
+  if (lastRun === undefined || !('everyMs' in schedule)) return undefined;
+  const { everyMs } = schedule;
+  return nowMs - lastRun.startedAtMs < everyMs * TICKS_MISSED ? lastRun.startedAtMs + everyMs : undefined;
 }

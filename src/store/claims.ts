@@ -60,6 +60,8 @@ export interface ClaimOptions {
   readonly slot?: string;
   /** The guest that it will most likely be about: read in the same round trip. */
   readonly likelyGuestId?: string;
+  /** For whoever sends nothing and writes at once. Default: the deployment's. */
+  readonly leaseMs?: number;
 }
 
 export interface Claims {
@@ -79,7 +81,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
   const { keys, scripts, timing } = deps;
 
   return {
-    async claim(operation, attempt, holder, { slot, likelyGuestId } = {}) {
+    async claim(operation, attempt, holder, { slot, likelyGuestId, leaseMs = timing.leaseMs } = {}) {
       const subjectKey = subjectKeyOf(keys, operation);
       const during = stateDuring(operation.kind) ?? '';
       const claiming = scripts.run(
@@ -96,7 +98,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
           operation.id,
           attempt,
           holder,
-          timing.leaseMs,
+          leaseMs,
           timing.sendDeadlineMs,
           during,
           operation.sandboxId,

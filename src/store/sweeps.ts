@@ -11,6 +11,8 @@ export interface SweepAnnouncement {
   readonly description: string;
   readonly schedule: SweepSchedule;
   readonly mayPause: boolean;
+  /** It ticks in every process, and has no schedule in its queue. */
+  readonly inEachProcess: boolean;
 }
 
 export interface SweepRecord extends SweepAnnouncement {
@@ -39,6 +41,8 @@ const announcement = z.object({
     z.object({ cron: z.string(), timeZone: z.string() }),
   ]),
   mayPause: z.boolean(),
+  // Absent in what the first releases announced.
+  inEachProcess: z.boolean().default(false),
 });
 const pause = z.object({ by: z.string(), sinceMs: z.number() });
 const run = z.object({

@@ -1,12 +1,20 @@
 /**
  * Runs the sweeps, each in a queue of its own, so that one never delays another. BullMQ's scheduler makes one
  * run per tick for the whole fleet, whichever process asserted it, and global concurrency 1 keeps two runs of one
- * sweep from overlapping. A run whose lock was lost is aborted, for another may have begun.
+ * sweep from overlapping. A run whose lock was lost is aborted, for another may have begun. A sweep that ticks in
+ * each process has only the runs in its queue that somebody asked for.
  */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Job, Worker } from 'bullmq';
 import { didSomething, type SweepCounts, type SweepSchedule } from '../core/sweep.ts';
-import { createSweepQueue, KEPT_SWEEP_RUNS, type SweepJob, sweepJobSchema } from '../queues/sweep-queues.ts';
+import {
+  type AskedSweep,
+  createSweepQueue,
+  KEPT_SWEEP_RUNS,
+  type SweepJob,
+  sweepJobSchema,
+} from '../queues/sweep-queues.ts';
 import type { Sweep, SweepDeps } from './sweep.ts';
 import { compareBilling } from './sweeps/compare-billing.ts';
 import { compareCosts } from './sweeps/compare-costs.ts';
@@ -30,6 +38,8 @@ export const SWEEPS = {
     run: rescueOperations,
     description: 'Carries on operations whose worker stopped.',
     mayPause: false,
+    // Each repair is claimed, so that two passes may meet; and what repairs after a death must not wait for one.
+    inEachProcess: true,
   },
   'discard-condemned': {
     schedule: { everyMs: 5_000 },
@@ -160,7 +170,8 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
     name,
     async (job: Job<SweepJob>, _token?: string, signal?: AbortSignal) => {
       if (job.data.by === undefined) await wait(sweep.jitterMs, closing.signal);
-      return runOnce(deps, name, sweep, job, signal ?? new AbortController().signal);
+      const asked = { ...sweepJobSchema.parse(job.data), runId: job.id ?? '' };
+      return runOnce(deps, name, sweep, asked, signal ?? new AbortController().signal);
     },
     {
       connection: store.redis,
@@ -180,9 +191,14 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
 
   const schedule = scheduleOf(sweep, timing);
   async function assertSchedule(): Promise<void> {
-    const { description, mayPause = true } = sweep;
-    await store.sweeps.announce(name, { description, schedule, mayPause });
+    const { description, mayPause = true, inEachProcess = false } = sweep;
+    await store.sweeps.announce(name, { description, schedule, mayPause, inEachProcess });
     await queue.setGlobalConcurrency(1);
+    if (inEachProcess) {
+      // A release that ticked once for the fleet left one.
+      await queue.removeJobScheduler(name);
+      return;
+    }
     await queue.upsertJobScheduler(
       name,
       'everyMs' in schedule ? { every: schedule.everyMs } : { pattern: schedule.cron, tz: schedule.timeZone },
@@ -192,12 +208,40 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
   await assertSchedule();
   const timer = setInterval(() => assertSchedule().catch(onError), timing.reassertMs ?? REASSERT_MS);
 
+  const ticks = startOwnTicks(deps, name, sweep, schedule);
+
   return {
     async close() {
       clearInterval(timer);
       closing.abort();
-      await worker.close();
+      await Promise.all([worker.close(), ticks?.close()]);
       await queue.close();
+    },
+  };
+}
+
+/** The ticks of this process alone, one pass at a time; the first one comes at once. */
+function startOwnTicks(deps: SweepDeps, name: string, sweep: Sweep, schedule: SweepSchedule) {
+  if (!sweep.inEachProcess || !('everyMs' in schedule)) return undefined;
+  const closing = new AbortController();
+  let pass: Promise<unknown> | undefined;
+
+  function tick(): void {
+    // While Redis is away commands wait, and the pass with them.
+    pass ??= runOnce(deps, name, sweep, { runId: randomUUID(), dryRun: false }, closing.signal)
+      .catch((error: unknown) => deps.log.error({ sweep: name, err: error }, 'sweep failed'))
+      .finally(() => {
+        pass = undefined;
+      });
+  }
+
+  tick();
+  const timer = setInterval(tick, schedule.everyMs);
+  return {
+    async close() {
+      clearInterval(timer);
+      closing.abort();
+      await pass;
     },
   };
 }
@@ -211,22 +255,23 @@ async function wait(jitterMs: number | undefined, closing: AbortSignal): Promise
   if (jitterMs) await delay(Math.random() * jitterMs, undefined, { signal: closing }).catch(() => undefined);
 }
 
+type AskedRun = AskedSweep & { readonly runId: string };
+
 async function runOnce(
   deps: SweepDeps,
   name: string,
   { run }: Sweep,
-  job: Job<SweepJob>,
+  { by, dryRun, runId }: AskedRun,
   signal: AbortSignal,
 ): Promise<SweepCounts | 'paused'> {
   const { store, nowMs, log } = deps;
-  const { by, dryRun } = sweepJobSchema.parse(job.data);
   if (by === undefined && (await store.sweeps.isPaused(name))) return 'paused';
 
   const startedAtMs = nowMs();
   const began = performance.now();
   const record = (counts: SweepCounts, error?: string) =>
     store.sweeps.recordRun(name, {
-      runId: job.id ?? '',
+      runId,
       startedAtMs,
       tookMs: Math.round(performance.now() - began),
       ...(by === undefined ? {} : { by }),

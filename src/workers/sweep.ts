@@ -35,5 +35,11 @@ export interface Sweep {
   readonly jitterMs?: number;
   /** False where a pause would break what the system promises. Default true. */
   readonly mayPause?: boolean;
+  /**
+   * Ticks in every process by itself instead of once for the fleet. For a sweep whose passes may overlap and that
+   * has to go on whoever dies: a run whose worker died holds the only place in its queue until its lock has ended
+   * and a check has seen it, and so does the next one that dies.
+   */
+  readonly inEachProcess?: boolean;
   run(deps: SweepDeps, options: SweepRunOptions): Promise<SweepCounts>;
 }

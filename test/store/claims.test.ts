@@ -63,6 +63,14 @@ test('a claim waits for the lease and, on top of it, for requests that may still
   expect(held.waitMs).toBeLessThanOrEqual(LONG.leaseMs + LONG.sendDeadlineMs);
 });
 
+test('whoever sends nothing may take a shorter lease, and is then waited for no longer', async () => {
+  const operation = await submitStart(store);
+  await store.claims.claim(operation, 1, 'rescue a', { leaseMs: 1_000 });
+  const held = await store.claims.claim(operation, 1, 'b');
+  if (held.status !== 'held') throw new Error(held.status);
+  expect(held.waitMs).toBeLessThanOrEqual(1_000 + LONG.sendDeadlineMs);
+});
+
 test('only the current attempt of the first operation in line can be claimed', async () => {
   const operation = await submitStart(store);
   const claim = claimOf(await store.claims.claim(operation, 1, 'a'));

@@ -1,6 +1,7 @@
 /** Sweeps as such: schedules, one run at a time, run, dry run, pause and resume, whoever asks. */
 
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
@@ -77,6 +78,35 @@ test('three replicas make one run per tick, and no two at once', async () => {
   const { lastRun } = await view('counting');
   expect(lastRun).toMatchObject({ dryRun: false, counts: { due: 7, done: 3 } });
   expect(lastRun).not.toHaveProperty('by');
+});
+
+test('a sweep that ticks in each process goes on while another process is stuck in its run', async () => {
+  const { replica, control, view } = await openBench();
+  const { sweep, seen } = countingSweep({ everyMs: 50 });
+  const letGo = new AbortController();
+  let isStuck = false;
+  const hanging: Sweep = {
+    ...sweep,
+    inEachProcess: true,
+    async run(...given) {
+      if (isStuck) return sweep.run(...given);
+      isStuck = true;
+      await once(letGo.signal, 'abort');
+      return {};
+    },
+  };
+  await replica({ counting: hanging });
+  closers.push(() => letGo.abort());
+  await eventually('the run that gets stuck', () => isStuck);
+  await replica({ counting: { ...sweep, inEachProcess: true } });
+  await eventually('runs of the other process', () => seen.runs >= 3);
+  expect(seen.mostAtOnce).toBe(1);
+  const { lastRun, nextAtMs } = await view('counting');
+  expect(nextAtMs).toBe((lastRun?.startedAtMs ?? 0) + 50);
+  const { runId } = await control.run('counting', { by: 'somebody', dryRun: true });
+  await eventually('the run that was asked for', async () =>
+    (await view('counting')).runs.find((entry) => entry.runId === runId),
+  );
 });
 
 test('a pause outlives every process, is shown with who made it, and ends on request', async () => {

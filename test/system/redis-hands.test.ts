@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { createSweepQueue } from '../../src/queues/sweep-queues.ts';
 import { slotsWithReserve } from '../../src/workers/slot-share.ts';
+import type { Sweep } from '../../src/workers/sweep.ts';
 import { SWEEPS } from '../../src/workers/sweep-worker.ts';
 import { eventually } from '../support/eventually.ts';
 import { startClusterNode } from '../support/redis.ts';
@@ -18,7 +19,10 @@ test('schedules and global limits that were deleted by hand are there again afte
     expect(await attempts.getGlobalConcurrency()).toBe(limit);
     await attempts.removeGlobalConcurrency();
     await sweep.removeGlobalConcurrency();
-    for (const name of Object.keys(SWEEPS)) {
+    const scheduled = Object.entries<Sweep>(SWEEPS).flatMap(([name, sweep]) =>
+      sweep.inEachProcess ? [] : [name],
+    );
+    for (const name of scheduled) {
       const queue = createSweepQueue(name, store.redis, store.keys);
       await queue.removeJobScheduler(name);
       await queue.close();
@@ -26,7 +30,7 @@ test('schedules and global limits that were deleted by hand are there again afte
     await eventually('the limits are back', async () => {
       return (await attempts.getGlobalConcurrency()) === limit && (await sweep.getGlobalConcurrency()) === 1;
     });
-    for (const name of Object.keys(SWEEPS)) {
+    for (const name of scheduled) {
       const queue = createSweepQueue(name, store.redis, store.keys);
       await eventually(
         `the schedule of ${name} is back`,

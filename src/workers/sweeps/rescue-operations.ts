@@ -5,8 +5,11 @@
  * Acts only where no lease is held and the attempt's job is not waiting, prioritized or delayed in its queue,
  * nor active before its first claim. One that is active although its claim ended belongs to a dead or frozen
  * worker: its lease tells sooner than the queue's own check. A job that was never added is added; an attempt
- * that was claimed and abandoned is closed as interrupted, and the next one inherits its intent and looks before it sends. An operation whose deadline
- * passed while nobody took its job (no worker serves that queue) fails with that truth.
+ * that was claimed and abandoned is closed as interrupted, and the next one inherits its intent and looks before it
+ * sends. An operation whose deadline passed while nobody took its job (no worker serves that queue) fails with that
+ * truth.
+ *
+ * Every process runs it by itself, and passes may meet: who finds an operation claimed by another leaves it.
  */
 import { randomUUID } from 'node:crypto';
 import type { JobState } from 'bullmq';
@@ -27,6 +30,12 @@ const LOOK_AGAIN_FAILED_MS = 15_000;
 
 /** An attempt that is about to judge its own deadline is left to do so. */
 const OVERDUE_GRACE_MS = 5_000;
+
+/**
+ * Rescue only writes, and every write is refused once somebody else has claimed: a lease keeps two of them from
+ * doing the same. One that dies in between is not waited for as long as a worker that may have sent something.
+ */
+const LEASE_MS = 1_000;
 
 const LIVE_JOB: ReadonlySet<JobState | 'missing'> = new Set([
   'waiting',
@@ -92,7 +101,9 @@ async function rescue(deps: EndDeps, operation: Operation, counts: RescueCounts)
     counts.requeued += 1;
     return postpone(deps, operation.id, LOOK_AGAIN_MS);
   }
-  const claimed = await store.claims.claim(operation, attempt.number, `rescue ${randomUUID()}`);
+  const claimed = await store.claims.claim(operation, attempt.number, `rescue ${randomUUID()}`, {
+    leaseMs: LEASE_MS,
+  });
   if (claimed.status !== 'claimed') {
     return postpone(deps, operation.id, claimed.status === 'held' ? claimed.waitMs : LOOK_AGAIN_MS);
   }
