@@ -8,10 +8,12 @@ import type { HeldClaim } from './claims-held.ts';
 export interface Fleet {
   /** Brings the number of workers up to the wanted one. */
   start(): Promise<void>;
-  /** SIGKILL for a worker that holds a claim, another one when it did not any more. Returns what it died with; empty when nobody held any in time. */
+  /** SIGKILL for a worker that holds a claim. Returns what it died with; empty when nobody held any in time. */
   kill(pick: number): Promise<readonly HeldClaim[]>;
-  /** SIGSTOP for a worker that holds a claim, SIGCONT after `forMs`. `onFrozen` gets what it held. */
+  /** SIGSTOP for a worker that holds a claim, SIGCONT after `forMs`. `onFrozen` gets what it holds. */
   freeze(pick: number, forMs: number, onFrozen: (held: readonly HeldClaim[]) => void): Promise<void>;
+  /** Workers that are up and not frozen. */
+  readonly atWork: () => number;
   /** Ends that nobody ordered. */
   readonly crashes: () => number;
   readonly kills: () => number;
@@ -34,10 +36,18 @@ interface Worker {
   doomed: boolean;
 }
 
+interface Caught {
+  readonly victim: Worker;
+  readonly held: readonly HeldClaim[];
+}
+
 /** How long a kill waits for somebody to hold a claim. */
 const VICTIM_WITHIN_MS = 8_000;
-/** A victim may have ended its attempt just before it is hit; on a busy machine that is not rare. */
-const HITS_PER_ORDER = 4;
+/**
+ * A victim may have ended its attempt just before it is caught; on a busy machine that is not rare. It is let go
+ * again: each worker that died for nothing would leave the fleet one short while the next one starts.
+ */
+const HITS_PER_ORDER = 20;
 const LOOK_AGAIN_MS = 50;
 
 export function createFleet({ options, size, readClaims, isRedisDown }: FleetDeps): Fleet {
@@ -94,42 +104,45 @@ export function createFleet({ options, size, readClaims, isRedisDown }: FleetDep
     return undefined;
   }
 
-  const heldBy = async ({ name }: Worker) => (await readClaims()).filter(({ holder }) => holder === name);
+  /** Stops a worker that holds a claim: what it holds can change no more, and is read exactly. */
+  async function catchHolder(pick: number): Promise<Caught | undefined> {
+    for (let hit = 0; hit < HITS_PER_ORDER; hit += 1) {
+      const victim = await findVictim(pick);
+      if (victim === undefined) return undefined;
+      victim.process.child.kill('SIGSTOP');
+      await victim.process.untilSignalled();
+      const held = (await readClaims()).filter(({ holder }) => holder === victim.name);
+      if (held.length > 0) return { victim, held };
+      letGo(victim);
+    }
+    return undefined;
+  }
+
+  function letGo(victim: Worker): void {
+    victim.process.thaw();
+    victim.doomed = false;
+  }
 
   return {
     async start() {
       await Promise.all(Array.from({ length: size }, spawnOne));
     },
     async kill(pick) {
-      for (let hit = 0; hit < HITS_PER_ORDER; hit += 1) {
-        const victim = await findVictim(pick);
-        if (victim === undefined) break;
-        await victim.process.end();
-        // Read when it can change nothing any more: exactly what it died with.
-        const held = await heldBy(victim);
-        if (held.length === 0) continue;
-        counts.kills += 1;
-        return held;
-      }
-      return [];
+      const caught = await catchHolder(pick);
+      if (caught === undefined) return [];
+      await caught.victim.process.end();
+      counts.kills += 1;
+      return caught.held;
     },
     async freeze(pick, forMs, onFrozen) {
-      for (let hit = 0; hit < HITS_PER_ORDER; hit += 1) {
-        const victim = await findVictim(pick);
-        if (victim === undefined) return;
-        victim.process.child.kill('SIGSTOP');
-        await victim.process.untilSignalled();
-        const held = await heldBy(victim);
-        if (held.length > 0) {
-          counts.freezes += 1;
-          onFrozen(held);
-          await delay(forMs);
-        }
-        victim.process.thaw();
-        victim.doomed = false;
-        if (held.length > 0) return;
-      }
+      const caught = await catchHolder(pick);
+      if (caught === undefined) return;
+      counts.freezes += 1;
+      onFrozen(caught.held);
+      await delay(forMs);
+      letGo(caught.victim);
     },
+    atWork: () => [...workers].filter(({ doomed }) => !doomed).length,
     crashes: () => counts.crashes,
     kills: () => counts.kills,
     freezes: () => counts.freezes,

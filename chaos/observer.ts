@@ -32,6 +32,7 @@ export interface ObserverDeps {
   readonly world: World;
   readonly callers: Callers;
   readonly redis: ChaosRedis;
+  readonly atWork: () => number;
   readonly graceMs: number;
 }
 
@@ -40,9 +41,9 @@ const LOOK_EVERY_MS = 250;
 /** Every this many looks the inventory is judged too. */
 const JUDGE_EVERY = 8;
 
-export function startObserver({ store, world, callers, redis, graceMs }: ObserverDeps): Observer {
+export function startObserver({ store, world, callers, redis, atWork, graceMs }: ObserverDeps): Observer {
   const queues = createQueues(store.redis, store.keys);
-  const recoveries = watchRecoveries({ store, queues, awayMs: redis.awayMs });
+  const recoveries = watchRecoveries({ store, queues, atWork, awayMs: redis.awayMs });
   const duplicates = new Map<string, Finding>();
   const leaked = new Map<string, Finding>();
   let unanswered: Unanswered = new Map();

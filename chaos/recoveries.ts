@@ -23,6 +23,8 @@ export interface Recoveries {
 export interface RecoveriesDeps {
   readonly store: Store;
   readonly queues: Pick<Queues, 'attemptState' | 'byProvider'>;
+  /** Workers that could carry an operation on. */
+  readonly atWork: () => number;
   readonly awayMs: (fromMs: number, toMs: number) => number;
 }
 
@@ -89,11 +91,12 @@ function nextClaimAt(record: ClaimRecord | undefined, held: HeldClaim): number |
 }
 
 async function waitsFor(
-  { store, queues }: RecoveriesDeps,
+  { store, queues, atWork }: RecoveriesDeps,
   record: ClaimRecord | undefined,
   held: HeldClaim,
 ): Promise<string> {
   if (record === undefined) return 'its record';
+  if (atWork() === 0) return 'any worker to be up';
   if (record.attempt === held.attempt) {
     return record.leaseUntilMs > Date.now() ? 'the lease of its holder' : 'rescue';
   }

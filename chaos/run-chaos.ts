@@ -153,7 +153,11 @@ async function startParts({ seed }: ChaosOptions, closers: (() => Promise<void> 
   await fleet.start();
   const callers = await startCallers(redis.url, DEPLOYMENT);
   closers.push(callers.close);
-  const observer = startObserver({ store, world, callers, redis, graceMs: GRACE_MS });
+  const observer = startObserver({
+    ...{ store, world, callers, redis },
+    atWork: fleet.atWork,
+    graceMs: GRACE_MS,
+  });
   closers.push(observer.stop);
   return { world, redis, store, fleet, callers, observer };
 }
