@@ -21,6 +21,7 @@ const KIND_WEIGHTS = {
   flapping: 6,
   'clock-skew': 6,
   'missing-signals': 5,
+  'agent-at-prompt': 10,
   'silent-worker': 3,
 } as const satisfies Record<SessionKind, number>;
 
@@ -92,6 +93,7 @@ const TURNS: Readonly<Record<SessionKind, readonly [number, number]>> = {
   flapping: [15, 60],
   'clock-skew': [2, 5],
   'missing-signals': [2, 4],
+  'agent-at-prompt': [1, 5],
   'silent-worker': [1, 3],
 };
 
@@ -105,6 +107,7 @@ const WORK_MS: Readonly<Record<SessionKind, readonly [number, number]>> = {
   flapping: [20 * SECOND_MS, 90 * SECOND_MS],
   'clock-skew': [5 * MINUTE_MS, HOUR_MS],
   'missing-signals': [10 * MINUTE_MS, 80 * MINUTE_MS],
+  'agent-at-prompt': [5 * MINUTE_MS, 90 * MINUTE_MS],
   'silent-worker': [30 * MINUTE_MS, 3 * HOUR_MS],
 };
 
@@ -124,6 +127,8 @@ function voucherOf(random: Random, kind: SessionKind): Stretch['vouchedBy'] {
       return random.weighted({ hold: 1, touch: 1 });
     case 'clock-skew':
       return random.weighted({ guest: 3, hold: 1 });
+    case 'agent-at-prompt':
+      return random.weighted({ guest: 2, touch: 1 });
     case 'missing-signals':
       return random.weighted({ hold: 2, touch: 1 });
     case 'silent-worker':

@@ -37,8 +37,9 @@ export function createInbox(): Inbox {
         acted(atMs, `release by ${signal.owner}`);
         return;
       case 'heartbeat': {
-        const { agents: agentProcesses, load: loadPerCpu, connections: openConnections } = signal;
-        const heartbeat = { atMs, agentProcesses, loadPerCpu, openConnections };
+        const { agents: agentProcesses, agentWork, load: loadPerCpu, connections: openConnections } = signal;
+        const measured = agentWork === undefined ? {} : { agentWork };
+        const heartbeat = { atMs, agentProcesses, loadPerCpu, openConnections, ...measured };
         kept = { ...kept, heartbeat };
         if (!showsWork(heartbeat)) return;
         sequence += 1;

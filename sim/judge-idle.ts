@@ -16,7 +16,7 @@ export interface Judgement {
   readonly runningMs: number;
 }
 
-/** @param afterMs the threshold for this session when all its signals are there, by the operator's table */
+/** @param afterMs the threshold for this session when all its signals are there, by the policy */
 export function judgeIdle(session: Session, result: SimulatedSession, afterMs: number): Judgement {
   let wrong = 0;
   let silent = 0;

@@ -1,7 +1,9 @@
 import { DEFAULT_IDLE_POLICY, idleThreshold } from '../src/core/idle-policy.ts';
+import { OPEN_AGENT_MS } from '../src/core/idleness.ts';
 import { generateSessions } from './generate-sessions.ts';
 import { judgeIdle, totalMs } from './judge-idle.ts';
 import { createRandom } from './random.ts';
+import type { Session } from './session.ts';
 import { simulateIdle } from './simulate-idle.ts';
 import { simulateOldRule } from './simulate-old-rule.ts';
 
@@ -32,8 +34,7 @@ export function runIdleSimulation(seed: number, count: number): IdleFigures {
   let [runningMs, workingMs, oldMs] = [0, 0, 0];
   for (const session of generateSessions(seed, count)) {
     const result = simulateIdle(session, DEFAULT_IDLE_POLICY, random);
-    const { afterMs } = idleThreshold(DEFAULT_IDLE_POLICY, session);
-    const judged = judgeIdle(session, result, afterMs === 'never' ? Number.POSITIVE_INFINITY : afterMs);
+    const judged = judgeIdle(session, result, limitMs(session));
     const old = simulateOldRule(session);
     wrong += judged.wrong;
     silent += judged.silent;
@@ -60,6 +61,13 @@ export function runIdleSimulation(seed: number, count: number): IdleFigures {
     runningHoursOldRule: hours(oldMs),
     interruptedByOldRule: interrupted,
   };
+}
+
+/** By the tables of the policy, and no less than what it gives to an agent that is open. */
+function limitMs(session: Session): number {
+  const { afterMs } = idleThreshold(DEFAULT_IDLE_POLICY, session);
+  if (afterMs === 'never') return Number.POSITIVE_INFINITY;
+  return session.kind === 'agent-at-prompt' ? Math.max(afterMs, OPEN_AGENT_MS) : afterMs;
 }
 
 const hours = (ms: number) => Math.round(ms / 360_000) / 10;

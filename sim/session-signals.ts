@@ -1,4 +1,5 @@
 /** What the control plane gets to see of a session, from its truth. */
+import { type AgentPhase, meanWork, openAgent } from './agent-work.ts';
 import type { Random } from './random.ts';
 import type { Session, Signal, Stretch } from './session.ts';
 
@@ -52,7 +53,8 @@ interface Habits {
 function habitsOf({ kind, provider, lengthMs, stretches }: Bare, random: Random): Habits {
   // Counters show what computes, and Morph has none: else only the timer can tell what the guest does.
   const onlyTimerTells =
-    stretches.some(({ vouchedBy }) => vouchedBy === 'guest') && (provider === 'morph' || kind === 'thinking');
+    stretches.some(({ vouchedBy }) => vouchedBy === 'guest') &&
+    (provider === 'morph' || kind === 'thinking' || kind === 'agent-at-prompt');
   const skewed = kind === 'clock-skew';
   const outageFromMs = random.between(0, Math.floor(lengthMs / 2));
   return {
@@ -102,6 +104,7 @@ function polls({ fromMs, toMs }: Stretch, random: Random): readonly Signal[] {
 function heartbeats(session: Bare, habits: Habits, random: Random): readonly Signal[] {
   const signals: Signal[] = [];
   const phaseMs = random.between(0, HEARTBEAT_EVERY_MS - 1);
+  const open = session.kind === 'agent-at-prompt' ? openAgent(session.stretches, random) : undefined;
   for (const { atMs, stretch } of walk(session, HEARTBEAT_EVERY_MS, phaseMs)) {
     if (isOut(habits, atMs)) continue;
     const jumpMs = atMs > session.lengthMs / 2 ? habits.clockJumpMs : 0;
@@ -112,11 +115,25 @@ function heartbeats(session: Bare, habits: Habits, random: Random): readonly Sig
       atMs: atMs + random.between(5, 900),
       guestClockMs: atMs + habits.clockOffsetMs + jumpMs,
       load: busy === 'computes' ? 0.8 + random.next() * 4 : random.next() * 0.08,
-      agents: busy === 'no' ? 0 : 1,
+      agents: open !== undefined || busy !== 'no' ? 1 : 0,
+      ...agentWork(open, busy, atMs, random),
       connections: habits.tabOpen ? random.between(1, 3) : 0,
     });
   }
   return signals;
+}
+
+/** Not measured by the first beat, which has nothing to compare with. */
+function agentWork(
+  open: readonly AgentPhase[] | undefined,
+  busy: 'computes' | 'waits' | 'no',
+  atMs: number,
+  random: Random,
+): Pick<Extract<Signal, { type: 'heartbeat' }>, 'agentWork'> {
+  if (atMs < HEARTBEAT_EVERY_MS) return {};
+  if (open) return { agentWork: meanWork(open, atMs - HEARTBEAT_EVERY_MS, atMs) };
+  const cpuShare = busy === 'computes' ? 0.3 + random.next() : random.next() * 0.05;
+  return { agentWork: { cpuShare, bytesPerSecond: busy === 'no' ? 0 : random.between(80, 6_000) } };
 }
 
 function counters(session: Bare, habits: Habits, random: Random): readonly Signal[] {
@@ -135,10 +152,10 @@ function counters(session: Bare, habits: Habits, random: Random): readonly Signa
   return signals;
 }
 
-/** What shows inside while this stretch lasts: computing, an agent that streams and waits, or nothing. */
+/** What shows inside while this stretch lasts: computing, an agent that streams and waits, or nothing to speak of. */
 function isBusyInside({ kind }: Bare, { truth, vouchedBy }: Stretch): 'computes' | 'waits' | 'no' {
   if (truth === 'idle' || vouchedBy === 'nobody') return 'no';
-  if (vouchedBy === 'guest') return kind === 'thinking' ? 'waits' : 'computes';
+  if (vouchedBy === 'guest') return kind === 'thinking' || kind === 'agent-at-prompt' ? 'waits' : 'computes';
   return kind === 'thinking' ? 'no' : 'waits';
 }
 

@@ -12,6 +12,7 @@ export const SESSION_KINDS = [
   'flapping',
   'clock-skew',
   'missing-signals',
+  'agent-at-prompt',
   'silent-worker',
 ] as const;
 export type SessionKind = (typeof SESSION_KINDS)[number];
@@ -52,8 +53,10 @@ export type Signal =
       readonly atMs: number;
       readonly guestClockMs: number;
       readonly load: number;
-      /** Agent processes that used the processor since the last one. */
+      /** Agent processes, at work or open at their prompt. */
       readonly agents: number;
+      /** What the busiest of them did since the last one: share of a processor, and bytes read and written. */
+      readonly agentWork?: { readonly cpuShare: number; readonly bytesPerSecond: number };
       readonly connections: number;
     }
   /** The provider's own counters since the last reading; Proxmox has them, Morph has not. */

@@ -94,6 +94,7 @@ const KIND_WEIGHTS: Readonly<Record<SessionKind, number>> = {
   flapping: 2,
   'clock-skew': 1,
   'missing-signals': 1,
+  'agent-at-prompt': 10,
   'silent-worker': 1,
 };
 
@@ -107,6 +108,7 @@ const VOUCHERS: Readonly<Record<SessionKind, Stretch['vouchedBy']>> = {
   flapping: 'touch',
   'clock-skew': 'guest',
   'missing-signals': 'hold',
+  'agent-at-prompt': 'guest',
   'silent-worker': 'nobody',
 };
 

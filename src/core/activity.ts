@@ -20,12 +20,22 @@ export interface ActivityHold {
 /** What the guest says of itself, stamped when it arrived: a guest's own clock is not trusted. */
 export interface Heartbeat {
   readonly atMs: number;
-  /** Processes that the template's configuration calls agents. */
+  /** Processes that the template's configuration calls agents, at work or open at their prompt. */
   readonly agentProcesses: number;
+  /** Absent: not measured, as in a guest's first heartbeat and in those of older templates. */
+  readonly agentWork?: AgentWork;
   /** Load of the last minute per processor: 1 is all of them busy. */
   readonly loadPerCpu: number;
   /** Established connections on the service ports; an open tab is one. */
   readonly openConnections: number;
+}
+
+/** What the busiest agent did since the heartbeat before, together with all that it started. */
+export interface AgentWork {
+  /** Of one processor; above 1 when it uses several. */
+  readonly cpuShare: number;
+  /** Read and written, to terminals and files too. */
+  readonly bytesPerSecond: number;
 }
 
 /** What the provider counts from outside, at no cost. */
@@ -56,12 +66,31 @@ export interface Activity {
 /** All processors together do next to nothing below this; a build or a test run is far above. */
 const BUSY_LOAD_PER_CPU = 0.2;
 
+/** An agent at its prompt sleeps, but for timers of its runtime: at most 1 % of a processor. */
+const BUSY_AGENT_CPU_SHARE = 0.02;
 /**
- * Whether a heartbeat vouches for work going on. An agent process does, even when it only waits for its model.
- * An open connection alone does not: that is a tab somebody left open.
+ * While an agent waits for its model its terminal says so: a clock that counts the seconds is a hundred bytes each,
+ * a wheel that turns many times that. At its prompt it draws nothing, and wakes now and then for a few bytes. Low,
+ * for work that is taken for idleness costs more than the reverse.
  */
-export function showsWork({ agentProcesses, loadPerCpu }: Omit<Heartbeat, 'atMs'>): boolean {
-  return agentProcesses > 0 || loadPerCpu >= BUSY_LOAD_PER_CPU;
+const BUSY_AGENT_BYTES_PER_SECOND = 50;
+
+/**
+ * Whether a heartbeat vouches for work going on. An agent that does something does, even when it only waits for its
+ * model; one left open at its prompt does not, nor does an open connection: a tab that somebody left open.
+ */
+export function showsWork(heartbeat: Omit<Heartbeat, 'atMs'>): boolean {
+  return heartbeat.loadPerCpu >= BUSY_LOAD_PER_CPU || areAgentsAtWork(heartbeat);
+}
+
+/** What an agent does where nobody measured it may be work. */
+export function areAgentsAtWork({
+  agentProcesses,
+  agentWork,
+}: Pick<Heartbeat, 'agentProcesses' | 'agentWork'>): boolean {
+  if (agentProcesses === 0 || agentWork === undefined) return agentProcesses > 0;
+  const { cpuShare, bytesPerSecond } = agentWork;
+  return cpuShare >= BUSY_AGENT_CPU_SHARE || bytesPerSecond >= BUSY_AGENT_BYTES_PER_SECOND;
 }
 
 /** When its use was last vouched for; idleness counts from here. A stamp from the future counts as now. */

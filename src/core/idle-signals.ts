@@ -1,5 +1,5 @@
 /** What watches a sandbox from inside and outside, and whether it is heard. */
-import { type Activity, showsWork } from './activity.ts';
+import { type Activity, areAgentsAtWork, type Heartbeat, showsWork } from './activity.ts';
 import type { ProviderName } from './provider-name.ts';
 
 export interface WatchedSignal {
@@ -35,7 +35,8 @@ export function watchedSignals(
   nowMs: number,
 ): readonly WatchedSignal[] {
   const signals: WatchedSignal[] = [];
-  if (activity.heartbeat) signals.push(heartbeatSignal(activity.heartbeat, nowMs));
+  const { heartbeat, workSeenAtMs } = activity;
+  if (heartbeat) signals.push(heartbeatSignal(heartbeat, workSeenAtMs, nowMs));
   if (HAS_COUNTERS[provider] || activity.counters) signals.push(countersSignal(activity.counters, nowMs));
   return signals;
 }
@@ -49,8 +50,12 @@ export function isObservable(activity: Activity, signals: readonly WatchedSignal
   return !isSilent && signals.every(({ missing }) => !missing);
 }
 
-function heartbeatSignal(heartbeat: NonNullable<Activity['heartbeat']>, nowMs: number): WatchedSignal {
-  const { atMs, agentProcesses, loadPerCpu, openConnections } = heartbeat;
+function heartbeatSignal(
+  heartbeat: Heartbeat,
+  workSeenAtMs: number | undefined,
+  nowMs: number,
+): WatchedSignal {
+  const { atMs, loadPerCpu, openConnections } = heartbeat;
   const missing = isOld(atMs, nowMs);
   return {
     source: 'heartbeat',
@@ -58,9 +63,23 @@ function heartbeatSignal(heartbeat: NonNullable<Activity['heartbeat']>, nowMs: n
     missing,
     busy: !missing && showsWork(heartbeat),
     detail:
-      `${agentProcesses} agent processes, load ${loadPerCpu.toFixed(2)} per processor, ` +
+      `${describeAgents(heartbeat, workSeenAtMs)}, load ${loadPerCpu.toFixed(2)} per processor, ` +
       `${openConnections} open connections`,
   };
+}
+
+/** "2 agents open, none at work since 2026-01-10T14:03Z (0.4 % of a processor, 12 bytes/s)". */
+function describeAgents(heartbeat: Heartbeat, workSeenAtMs: number | undefined): string {
+  const { agentProcesses, agentWork } = heartbeat;
+  if (agentProcesses === 0) return 'no agent open';
+  const open = `${agentProcesses} ${agentProcesses === 1 ? 'agent' : 'agents'} open`;
+  if (agentWork === undefined) return `${open}, what they do was not measured`;
+  const { cpuShare, bytesPerSecond } = agentWork;
+  const measured = `(${(cpuShare * 100).toFixed(1)} % of a processor, ${Math.round(bytesPerSecond)} bytes/s)`;
+  if (areAgentsAtWork(heartbeat)) return `${open}, at work ${measured}`;
+  const since =
+    workSeenAtMs === undefined ? '' : ` since ${new Date(workSeenAtMs).toISOString().slice(0, 16)}Z`;
+  return `${open}, none at work${since} ${measured}`;
 }
 
 function countersSignal(counters: Activity['counters'], nowMs: number): WatchedSignal {

@@ -29,6 +29,12 @@ import { CAN_KEEP_MEMORY } from './provider-name.ts';
 export const LOOK_EVERY_MS = 60_000;
 /** Two looks further apart, and idleness was not observed all along. A restart of every process fits in between. */
 export const MAX_UNWATCHED_MS = 5 * 60_000;
+/**
+ * While an agent is open it is not called idle sooner than this. A call to a model may take ten minutes, which is
+ * what the vendors' libraries wait for one, and where its answer is not streamed nothing shows until then; two
+ * heartbeats more, and it waits for a person.
+ */
+export const OPEN_AGENT_MS = 12 * 60_000;
 /** How soon a sandbox is looked at again that nothing may suspend: protection can be taken away. */
 export const LOOK_AGAIN_EXEMPT_MS = 10 * 60_000;
 
@@ -102,7 +108,7 @@ export interface IdleVerdict {
 export function decideIdleness(input: IdleInput): IdleVerdict {
   const { subject, policy, activity, nowMs } = input;
   const signals = watchedSignals(activity, subject.provider, nowMs);
-  const threshold = idleThreshold(policy, subject);
+  const threshold = mindOpenAgents(idleThreshold(policy, subject), activity);
   const receipt = { observed: observed(activity, signals, nowMs), heldBy: activity.holds, threshold };
   const exemption = exemptionOf(subject, threshold);
   if (exemption) {
@@ -121,6 +127,13 @@ export function decideIdleness(input: IdleInput): IdleVerdict {
     };
   }
   return { ...receipt, ...judgeQuiet(input, signals, threshold) };
+}
+
+function mindOpenAgents(threshold: Threshold, { heartbeat }: Activity): Threshold {
+  const { afterMs } = threshold;
+  const isLong = afterMs === 'never' || afterMs >= OPEN_AGENT_MS;
+  if (isLong || heartbeat === undefined || heartbeat.agentProcesses === 0) return threshold;
+  return { afterMs: OPEN_AGENT_MS, from: 'an open agent' };
 }
 
 function exemptionOf(
@@ -169,7 +182,7 @@ function judgeQuiet(
   const observable = isObservable(activity, signals);
   const quietSinceMs = quietSince(input, observable);
   const watch = { quietSinceMs, lookedAtMs: nowMs, sequence: activity.sequence, observable };
-  const threshold = observable ? idle : unknownThreshold(policy, subject);
+  const threshold = observable ? idle : mindOpenAgents(unknownThreshold(policy, subject), activity);
   if (threshold.afterMs === 'never') {
     return {
       verdict: 'awake',

@@ -90,8 +90,19 @@ export const holdSchema = z.strictObject({
 });
 /** More than any machine has: a guest that is confused, or lies, fills no record. */
 const MANY = 1_000_000;
+/** A hundred times what memory can copy. */
+const MOST_BYTES_PER_SECOND = 1e13;
 export const heartbeatSchema = z.strictObject({
   agentProcesses: z.int().min(0).max(MANY),
+  agentWork: z
+    .strictObject({
+      cpuShare: z.number().min(0).max(MANY).describe('Of one processor.'),
+      bytesPerSecond: z.number().min(0).max(MOST_BYTES_PER_SECOND).describe('Read and written.'),
+    })
+    .exactOptional()
+    .describe(
+      'The busiest agent with all that it started, since the heartbeat before. Absent: not measured.',
+    ),
   loadPerCpu: z.number().min(0).max(MANY),
   openConnections: z.int().min(0).max(MANY),
 });

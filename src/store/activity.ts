@@ -69,6 +69,7 @@ const counters = z.object({ atMs: z.number(), cpuShare: z.number(), networkBytes
 const heartbeat = z.object({
   atMs: z.number(),
   agentProcesses: z.number(),
+  agentWork: z.object({ cpuShare: z.number(), bytesPerSecond: z.number() }).exactOptional(),
   loadPerCpu: z.number(),
   openConnections: z.number(),
 });

@@ -141,6 +141,26 @@ test('a sandbox has at most sixteen holds; one that is there can still be renewe
 
 test.each([
   { case: 'an agent process', beat: { agentProcesses: 1, loadPerCpu: 0, openConnections: 0 }, works: true },
+  {
+    case: 'an agent at its prompt',
+    beat: {
+      agentProcesses: 1,
+      agentWork: { cpuShare: 0.01, bytesPerSecond: 49 },
+      loadPerCpu: 0,
+      openConnections: 0,
+    },
+    works: false,
+  },
+  {
+    case: 'an agent that waits for its model',
+    beat: {
+      agentProcesses: 1,
+      agentWork: { cpuShare: 0.01, bytesPerSecond: 50 },
+      loadPerCpu: 0,
+      openConnections: 0,
+    },
+    works: true,
+  },
   { case: 'a build', beat: { agentProcesses: 0, loadPerCpu: 0.2, openConnections: 0 }, works: true },
   {
     case: 'just below a build',

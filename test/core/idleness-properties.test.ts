@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Activity } from '../../src/core/activity.ts';
 import { DEFAULT_IDLE_POLICY, IDLE_MODES, type IdlePolicy } from '../../src/core/idle-policy.ts';
 import { isObservable, watchedSignals } from '../../src/core/idle-signals.ts';
-import { decideIdleness, type IdleInput } from '../../src/core/idleness.ts';
+import { decideIdleness, IDLE_RULES, type IdleInput, OPEN_AGENT_MS } from '../../src/core/idleness.ts';
 import { CAN_KEEP_MEMORY, PROVIDER_NAMES } from '../../src/core/provider-name.ts';
 import { WORKLOAD_TYPES } from '../../src/core/start-request.ts';
 import { HOUR_MS, NOW_MS } from './idle-case.ts';
@@ -12,9 +12,21 @@ import { HOUR_MS, NOW_MS } from './idle-case.ts';
 
 const past = fc.integer({ min: NOW_MS - 100 * HOUR_MS, max: NOW_MS });
 const aroundNow = fc.integer({ min: NOW_MS - HOUR_MS, max: NOW_MS + HOUR_MS });
-const share = fc.double({ min: 0, max: 1, noNaN: true });
-const count = fc.nat({ max: 3 });
-const afterMs = fc.oneof(fc.constant('never' as const), fc.integer({ min: 1_000, max: 60 * HOUR_MS }));
+/** As a report comes that is not missing. */
+const justNow = fc.integer({ min: NOW_MS - 100_000, max: NOW_MS });
+const stamp = fc.oneof({ weight: 3, arbitrary: past }, aroundNow);
+const heardAtMs = fc.oneof({ weight: 3, arbitrary: justNow }, past, aroundNow);
+/** Mostly quiet: what several sources say has to come together before anything is idle. */
+const share = fc.oneof(
+  { weight: 5, arbitrary: fc.constant(0.01) },
+  fc.double({ min: 0, max: 1, noNaN: true }),
+);
+const count = fc.oneof(fc.constant(0), fc.nat({ max: 3 }));
+const afterMs = fc.oneof(
+  { weight: 1, arbitrary: fc.constant('never' as const) },
+  { weight: 4, arbitrary: fc.integer({ min: 1_000, max: HOUR_MS }) },
+  { weight: 1, arbitrary: fc.integer({ min: HOUR_MS, max: 60 * HOUR_MS }) },
+);
 
 const hold = fc.record({
   owner: fc.constantFrom('run-1', 'run-2'),
@@ -22,21 +34,27 @@ const hold = fc.record({
   sinceMs: past,
   untilMs: fc.integer({ min: NOW_MS + 1, max: NOW_MS + HOUR_MS }),
 });
-const counters = fc.record({ atMs: aroundNow, cpuShare: share, networkBytes: fc.nat({ max: 10_000_000 }) });
+const counters = fc.record({ atMs: heardAtMs, cpuShare: share, networkBytes: fc.nat({ max: 1_000_000 }) });
+/** Few, so that a watch is mostly of the activity that it is held against. */
+const sequence = fc.constantFrom(4, 4, 4, 5);
 
 const activities = fc.record(
   {
-    sequence: fc.nat({ max: 5 }),
-    holds: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.array(hold, { maxLength: 2 })),
+    sequence,
+    holds: fc.oneof({ weight: 9, arbitrary: fc.constant([]) }, fc.array(hold, { maxLength: 2 })),
     runningSinceMs: past,
-    lastActivity: fc.record({ atMs: aroundNow, what: fc.constant('touch') }),
-    heartbeat: fc.record({
-      atMs: aroundNow,
-      agentProcesses: count,
-      loadPerCpu: share,
-      openConnections: count,
-    }),
-    workSeenAtMs: aroundNow,
+    lastActivity: fc.record({ atMs: stamp, what: fc.constant('touch') }),
+    heartbeat: fc.record(
+      {
+        atMs: heardAtMs,
+        agentProcesses: count,
+        agentWork: fc.record({ cpuShare: share, bytesPerSecond: fc.nat({ max: 1_000 }) }),
+        loadPerCpu: share,
+        openConnections: count,
+      },
+      { requiredKeys: ['atMs', 'agentProcesses', 'loadPerCpu', 'openConnections'] },
+    ),
+    workSeenAtMs: stamp,
     counters: fc.record({ latest: counters, before: counters }, { requiredKeys: ['latest'] }),
   },
   { requiredKeys: ['sequence', 'holds'] },
@@ -67,8 +85,8 @@ const inputs = fc.record(
     subject: fc.record(
       {
         provider: fc.constantFrom(...PROVIDER_NAMES),
-        isRunning: fc.boolean(),
-        protection: fc.constantFrom('none', 'none', 'none', 'protected', 'unknown'),
+        isRunning: fc.constantFrom(true, true, true, true, false),
+        protection: fc.constantFrom('none', 'none', 'none', 'none', 'none', 'none', 'protected', 'unknown'),
         requiresRamSnapshot: fc.boolean(),
         teamId: fc.constantFrom('a', 'b'),
         workloadType: fc.constantFrom(...WORKLOAD_TYPES),
@@ -79,8 +97,11 @@ const inputs = fc.record(
     activity: activities,
     watch: fc.record({
       quietSinceMs: past,
-      lookedAtMs: fc.integer({ min: NOW_MS - 10 * 60_000, max: NOW_MS + 1_000 }),
-      sequence: fc.nat({ max: 5 }),
+      lookedAtMs: fc.oneof(
+        { weight: 5, arbitrary: justNow },
+        fc.integer({ min: NOW_MS - 10 * 60_000, max: NOW_MS + 1_000 }),
+      ),
+      sequence,
       observable: fc.boolean(),
     }),
     policy: policies,
@@ -97,19 +118,33 @@ function suspends(input: IdleInput): boolean {
 }
 
 describe('whatever was observed, and whatever the policy', () => {
-  it('the inputs reach suspensions, observed and not', () => {
-    const rules = new Set(
-      fc.sample(inputs, { numRuns: 5_000, seed: 7 }).map((input) => decideIdleness(input).rule),
-    );
-    expect([...rules]).toEqual(
-      expect.arrayContaining(['idle', 'idle_unobserved', 'held', 'busy', 'unknown_never']),
-    );
+  it('the inputs reach every rule, and suspensions often enough that the properties say something', () => {
+    const rules = fc.sample(inputs, { numRuns: 2_000, seed: 7 }).map((input) => decideIdleness(input).rule);
+    expect(new Set(rules)).toEqual(new Set(IDLE_RULES));
+    expect(rules.filter((rule) => rule === 'idle').length).toBeGreaterThan(15);
+    expect(rules.filter((rule) => rule === 'idle_unobserved').length).toBeGreaterThan(15);
   });
 
   it('never suspends while a hold is valid', () => {
     fc.assert(
       fc.property(inputs, fc.array(hold, { minLength: 1, maxLength: 3 }), (input, holds) => {
         expect(suspends({ ...input, activity: { ...input.activity, holds } })).toBe(false);
+      }),
+      MANY,
+    );
+  });
+
+  it('never suspends while an agent is open that shows work, or was not measured, or was at work a moment ago', () => {
+    const work = fc.constantFrom(undefined, { cpuShare: 0.5, bytesPerSecond: 0 }, 'a moment ago' as const);
+    fc.assert(
+      fc.property(inputs, work, (input, agentWork) => {
+        const seen = { atMs: NOW_MS - 20_000, agentProcesses: 1, loadPerCpu: 0, openConnections: 0 };
+        const idle = { ...seen, agentWork: { cpuShare: 0, bytesPerSecond: 0 } };
+        const more =
+          agentWork === 'a moment ago'
+            ? { heartbeat: idle, workSeenAtMs: NOW_MS - OPEN_AGENT_MS + 1 }
+            : { heartbeat: agentWork === undefined ? seen : { ...seen, agentWork } };
+        expect(suspends({ ...input, activity: { ...input.activity, ...more } })).toBe(false);
       }),
       MANY,
     );

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import type { AgentWork } from '../../src/core/activity.ts';
 import { SIGNAL_MISSING_AFTER_MS } from '../../src/core/idle-signals.ts';
-import { decideIdleness, type IdleInput, LOOK_EVERY_MS, MAX_UNWATCHED_MS } from '../../src/core/idleness.ts';
+import {
+  decideIdleness,
+  type IdleInput,
+  LOOK_EVERY_MS,
+  MAX_UNWATCHED_MS,
+  OPEN_AGENT_MS,
+} from '../../src/core/idleness.ts';
 import {
   activity,
   HOUR_MS,
@@ -100,7 +107,11 @@ describe('what keeps a sandbox awake', () => {
   });
 
   it.each<[string, Partial<IdleInput['activity']>, string]>([
-    ['an agent process', { heartbeat: { ...heartbeat, agentProcesses: 1 } }, 'awake'],
+    ['an agent that nobody measured', { heartbeat: { ...heartbeat, agentProcesses: 1 } }, 'awake'],
+    ['an agent that computes', agentsOf({ cpuShare: 0.02 }), 'awake'],
+    ['an agent that streams', agentsOf({ bytesPerSecond: 50 }), 'awake'],
+    ['an agent at its prompt', agentsOf({ cpuShare: 0.019, bytesPerSecond: 49 }), 'suspend'],
+    ['an agent that has gone', agentsOf({ cpuShare: 1 }, 0), 'suspend'],
     ['load', { heartbeat: { ...heartbeat, loadPerCpu: 0.2 } }, 'awake'],
     ['an open connection alone', { heartbeat: { ...heartbeat, openConnections: 3 } }, 'suspend'],
     ['a processor at work', countersOf({ cpuShare: 0.1 }), 'awake'],
@@ -115,6 +126,49 @@ describe('what keeps a sandbox awake', () => {
   it('work that a heartbeat showed between two looks counts as from then', () => {
     const seen = activity({ sequence: 5, workSeenAtMs: NOW_MS - 30_000, heartbeat });
     expect(decideIdleness(idleInput({ activity: seen })).suspendAtMs).toBe(NOW_MS - 30_000 + LIMIT_MS);
+  });
+});
+
+describe('an agent left open at its prompt', () => {
+  const open = agentsOf({ cpuShare: 0.004, bytesPerSecond: 12 }, 2);
+  const impatient = { ...idleInput().subject, idleTimeoutSeconds: 60 };
+
+  it.each([
+    ['just under the longest call to a model', OPEN_AGENT_MS - 1, 'watching'],
+    ['beyond it', OPEN_AGENT_MS, 'suspend'],
+  ])('is waited for where the limit is shorter: %s', (_name, quietMs, verdict) => {
+    const watch = watchedFor(quietMs);
+    const decided = decideIdleness(idleInput({ subject: impatient, activity: activity(open), watch }));
+    expect(decided).toMatchObject({ verdict, threshold: { afterMs: OPEN_AGENT_MS, from: 'an open agent' } });
+  });
+
+  it('waits no longer than anything else where the limit is longer, and never shortens one', () => {
+    const decided = decideIdleness(idleInput({ activity: activity(open) }));
+    expect(decided.threshold).toEqual({ afterMs: LIMIT_MS, from: 'pve-vm' });
+  });
+
+  it('counts from when it was last seen at work, and the receipt says so', () => {
+    const workSeenAtMs = NOW_MS - 10 * MINUTE_MS;
+    const decided = decideIdleness(idleInput({ activity: activity({ ...open, workSeenAtMs }) }));
+    expect(decided).toMatchObject({ verdict: 'watching', suspendAtMs: workSeenAtMs + LIMIT_MS });
+    expect(decided.observed.find(({ what }) => what === 'heartbeat')?.detail).toBe(
+      '2 agents open, none at work since 2026-01-10T11:50Z (0.4 % of a processor, 12 bytes/s), ' +
+        'load 0.01 per processor, 0 open connections',
+    );
+  });
+
+  it.each([
+    ['at work', agentsOf({ cpuShare: 0.35, bytesPerSecond: 2_100 }), '1 agent open, at work (35.0 % of a'],
+    [
+      'not measured',
+      { heartbeat: { ...heartbeat, agentProcesses: 1 } },
+      '1 agent open, what they do was not',
+    ],
+    ['gone', { heartbeat }, 'no agent open, load'],
+  ])('its receipt says when it is %s', (_name, more, detail) => {
+    expect(decideIdleness(idleInput({ activity: activity(more) })).observed).toContainEqual(
+      expect.objectContaining({ what: 'heartbeat', detail: expect.stringContaining(detail) }),
+    );
   });
 });
 
@@ -204,6 +258,12 @@ it('the receipt tells what was observed, the newest first', () => {
   expect(observed[2]).toEqual({ what: 'activity', atMs: NOW_MS - HOUR_MS, detail: 'hold by run-7' });
   expect(reason).toBe('no activity for 60 min; the limit (pve-vm) is 15 min');
 });
+
+function agentsOf(work: Partial<AgentWork>, agentProcesses = 1) {
+  return {
+    heartbeat: { ...heartbeat, agentProcesses, agentWork: { cpuShare: 0, bytesPerSecond: 0, ...work } },
+  };
+}
 
 function countersOf(latest: Partial<(typeof QUIET_COUNTERS)['latest']>) {
   return {

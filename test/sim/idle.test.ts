@@ -14,6 +14,7 @@ describe('labelled sessions', () => {
       'session.ts',
       'generate-sessions.ts',
       'session-signals.ts',
+      'agent-work.ts',
       'random.ts',
       'simulate-old-rule.ts',
     ]) {

@@ -77,7 +77,7 @@ function heartbeatRoute(service: ActivityService): Route {
     name: 'heartbeat',
     summary: 'What a guest says of itself',
     description:
-      'For guest/heartbeat. Takes the heartbeat token of that very sandbox, which is good for nothing else, or an operator’s token. Agent processes and load vouch for work; open connections are only kept.',
+      'For guest/heartbeat. Takes the heartbeat token of that very sandbox, which is good for nothing else, or an operator’s token. Load vouches for work, and so do agents that did something since the heartbeat before (`agentWork`) or were not measured; open connections are only kept.',
     role: 'guest',
     params: sandboxId,
     body: heartbeatSchema,
