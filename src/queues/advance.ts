@@ -2,7 +2,7 @@
 import type { Operation, OperationFailure } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import { isEnded, type Sandbox } from '../core/sandbox.ts';
-import type { NewOperation } from '../store/submission.ts';
+import type { NewOperation, SubmissionResult } from '../store/submission.ts';
 import type { SubmitterDeps } from './submitter-deps.ts';
 
 /** Opens its first attempt, or settles it at once. */
@@ -41,20 +41,29 @@ function endedFailure(sandbox: Sandbox): OperationFailure {
   };
 }
 
-/** Adds the job of the attempt that was opened in the write of its operation, and returns that operation. */
-export async function addFirstJob(
+/**
+ * Sends the job of a first attempt right behind the write that opens it, without waiting for that write's answer:
+ * over one connection Redis carries both out in this order. Should the write be refused, its job finds no record and
+ * ends with nothing done; the same job comes back once, for a write whose script Redis had forgotten comes behind it.
+ * @param writing its command was sent already
+ * @throws when the operation was written and its job could not be added; rescue adds it then
+ */
+export async function withFirstJob(
   { queues }: SubmitterDeps,
+  writing: Promise<SubmissionResult>,
   written: NewOperation,
   provider: ProviderName,
   guestId?: string,
-): Promise<Operation> {
-  const operation = queuedOperation(written, provider);
-  await queues.addAttempt(operation, 1, provider, 0, guestId);
-  return operation;
+): Promise<SubmissionResult> {
+  const adding = queues.addAttempt(queuedOperation(written, provider), 1, provider, 0, guestId);
+  adding.catch(() => undefined); // Told below, where it matters.
+  const result = await writing;
+  if (result.result === 'written') await adding;
+  return result;
 }
 
 /** As it was written a moment ago; reading it back would cost a round trip and say no more. */
-function queuedOperation(written: NewOperation, provider: ProviderName): Operation {
+export function queuedOperation(written: NewOperation, provider: ProviderName): Operation {
   const openedAtMs = written.createdAtMs;
   return {
     ...written,

@@ -5,7 +5,7 @@ import { isEnded, type Sandbox } from '../core/sandbox.ts';
 import { createSortableId } from '../platform/ids.ts';
 import type { IdempotencyKey } from '../store/idempotency.ts';
 import type { NewOperation } from '../store/submission.ts';
-import { addFirstJob, advance } from './advance.ts';
+import { advance, queuedOperation, withFirstJob } from './advance.ts';
 import { answerOnce, checked, keyFor, type SubmitOptions, UNNAMED } from './answer-once.ts';
 import { findSandboxWithLine } from './find-sandbox.ts';
 import { replayedOperation } from './replayed-operation.ts';
@@ -132,10 +132,13 @@ async function writeChange(deps: SubmitterDeps, write: ChangeWrite): Promise<Ope
   }
   const isFirst = superseded.length === pending.length;
   const provider = isFirst && !isEnded(sandbox.state) ? sandbox.placement?.provider : undefined;
-  const result = await store.submission.enqueue(operation, sandbox, superseded, provider, key);
+  const writing = store.submission.enqueue(operation, sandbox, superseded, provider, key);
+  const result = await (provider
+    ? withFirstJob(deps, writing, operation, provider, sandbox.placement?.guestId)
+    : writing);
   if (result.result === 'conflict') return undefined;
   if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));
-  if (isFirst && provider === undefined) await advance(deps, operation.id);
-  else if (isFirst && provider) return addFirstJob(deps, operation, provider, sandbox.placement?.guestId);
+  if (provider) return queuedOperation(operation, provider);
+  if (isFirst) await advance(deps, operation.id);
   return store.reading.operation(operation.id);
 }

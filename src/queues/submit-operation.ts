@@ -1,6 +1,6 @@
 /**
- * How an operation comes to be: decide (pure), write (one transaction), then add the job of its first
- * attempt. A crash between the last two leaves an operation that is due, and rescue adds the job.
+ * How an operation comes to be: decide (pure), write (one transaction), and send the job of its first attempt
+ * right behind. A crash between the last two leaves an operation that is due, and rescue adds the job.
  */
 import { isLifecycleError } from '../core/lifecycle-error.ts';
 import type { Operation, OperationOptions } from '../core/operation.ts';
@@ -11,7 +11,7 @@ import type { QueueCounts } from '../core/views.ts';
 import { createSortableId } from '../platform/ids.ts';
 import type { Adjustment } from '../store/adjusting.ts';
 import { adjustSandbox } from './adjust-sandbox.ts';
-import { addFirstJob, advance } from './advance.ts';
+import { advance, queuedOperation, withFirstJob } from './advance.ts';
 import type { SubmitOptions } from './answer-once.ts';
 import { type ChangeKind, DESTROY_DEADLINE_MS, submitChange } from './submit-change.ts';
 import { submitStart } from './submit-start.ts';
@@ -105,6 +105,7 @@ async function submitDiscard(deps: SubmitterDeps, guestId: string): Promise<Oper
     createdAtMs: now,
     deadlineAtMs: now + DESTROY_DEADLINE_MS,
   };
-  const { result } = await store.submission.discard(operation, guest);
-  return result === 'written' ? addFirstJob(deps, operation, guest.provider, guest.id) : undefined;
+  const writing = store.submission.discard(operation, guest);
+  const { result } = await withFirstJob(deps, writing, operation, guest.provider, guest.id);
+  return result === 'written' ? queuedOperation(operation, guest.provider) : undefined;
 }

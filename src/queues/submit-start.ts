@@ -9,7 +9,7 @@ import { createSortableId } from '../platform/ids.ts';
 import type { DeploymentView } from '../store/deployment.ts';
 import type { IdempotencyKey } from '../store/idempotency.ts';
 import type { NewOperation } from '../store/submission.ts';
-import { addFirstJob } from './advance.ts';
+import { queuedOperation, withFirstJob } from './advance.ts';
 import { answerOnce, checked, keyFor, type SubmitOptions, UNNAMED } from './answer-once.ts';
 import { replayedOperation } from './replayed-operation.ts';
 import type { SubmitterDeps } from './submitter-deps.ts';
@@ -89,8 +89,9 @@ async function decideStart(
     ...(room ? { room } : {}),
   };
   const recorded: StartRequest = { ...request, sources, ...(size ? { size } : {}) };
-  const result = await store.submission.start(operation, recorded, first, key);
-  if (result.result === 'written') return addFirstJob(deps, operation, first);
+  const writing = store.submission.start(operation, recorded, first, key);
+  const result = await withFirstJob(deps, writing, operation, first);
+  if (result.result === 'written') return queuedOperation(operation, first);
   if (result.result === 'no_room') return 'no_room';
   if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));
   throw new Error('a new sandbox id or operation id was not new');

@@ -24,6 +24,8 @@ export interface LifecycleWorker {
   close(graceMs: number): Promise<void>;
 }
 
+/** For a record whose write comes behind its job: it takes one round trip more. */
+const LATE_RECORD_PARK_MS = 100;
 /** A limit that a hand removed is away for this long at most. */
 const REASSERT_MS = 60_000;
 /** A job found abandoned this often is not BullMQ's to judge any more; rescue still answers for it. */
@@ -47,11 +49,20 @@ export async function startLifecycleWorker(
         return `nothing to do: ${result.why}`;
       case 'failed':
         throw new AttemptFailedError(result.reason);
+      case 'unrecorded':
+        // Where Redis had forgotten the script of the write, the job that was sent behind it came first.
+        if (job.attemptsStarted === 1)
+          return park(job, LATE_RECORD_PARK_MS, 'its record may still come', token);
+        return 'nothing to do: the request lost a race, or its record is no longer kept';
       case 'parked':
-        await job.log(`parked for ${result.delayMs} ms: ${result.why}`);
-        await job.moveToDelayed(deps.nowMs() + result.delayMs, token);
-        throw new DelayedError();
+        return park(job, result.delayMs, result.why, token);
     }
+  }
+
+  async function park(job: Job<AttemptJob>, delayMs: number, why: string, token?: string): Promise<never> {
+    await job.log(`parked for ${delayMs} ms: ${why}`);
+    await job.moveToDelayed(deps.nowMs() + delayMs, token);
+    throw new DelayedError();
   }
 
   const limits = await keepGlobalConcurrency(deps, reassertMs);

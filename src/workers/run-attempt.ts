@@ -71,7 +71,7 @@ function leftToNewer(why: string): AttemptResult {
 
 async function runJob(deps: WorkerDeps, job: AttemptJob, signal: AbortSignal): Promise<AttemptResult> {
   const subject = await subjectOf(deps, job);
-  if (subject === undefined) return { result: 'skipped', why: 'its record is no longer kept' };
+  if (subject === undefined) return { result: 'unrecorded' };
   const likelyGuestId = job.guestId;
   let claimedAtMs = performance.now();
   const claim = (slot?: string) => {
@@ -147,7 +147,7 @@ function explainNoClaim(claimed: Exclude<ClaimResult, { status: 'claimed' }>): A
     case 'settled':
       return { result: 'skipped', why: 'its operation has settled' };
     case 'gone':
-      return { result: 'skipped', why: 'its record is no longer kept' };
+      return { result: 'unrecorded' };
   }
 }
 

@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { isLifecycleError, type LifecycleError } from '../../src/producers/redis-producer.ts';
+import { withFirstJob } from '../../src/queues/advance.ts';
+import { attemptJobId } from '../../src/queues/queues.ts';
 import { eventually } from '../support/eventually.ts';
 import { PRESET, readCounter, startTestSystem, type TestSystem } from '../support/system.ts';
 
@@ -162,6 +164,36 @@ test('a failed attempt that is retried by hand on the board changes nothing', as
   expect(vms()).toEqual([]);
   expect(instances()).toHaveLength(1);
   expect(await producer.get(sandbox.id)).toMatchObject({ state: 'running', provider: 'morph' });
+});
+
+test('the job of a request that was refused behind its back finds no record and ends with nothing done', async () => {
+  const { producer, system, vms } = await start();
+  const { store, queues } = system;
+  const { id } = await producer.start({ preset: PRESET });
+  const sandbox = await store.reading.sandbox(id);
+  if (sandbox === undefined) throw new Error('it was just started');
+  const operation = {
+    id: 'op-lost',
+    kind: 'pause' as const,
+    sandboxId: id,
+    options: { requiresRamSnapshot: true },
+    route: { candidates: [], leftOut: [] },
+    requestedBy: 'a test',
+    createdAtMs: Date.now(),
+    deadlineAtMs: Date.now() + 60_000,
+  };
+  const outdated = { ...sandbox, version: sandbox.version - 1 };
+  const writing = store.submission.enqueue(operation, outdated, [], 'pve-vm', undefined);
+  const result = await withFirstJob({ ...system, nowMs: Date.now }, writing, operation, 'pve-vm');
+  expect(result).toEqual({ result: 'conflict' });
+  const job = await eventually('its job ends', async () => {
+    const lost = await queues.byProvider.get('pve-vm')?.getJob(attemptJobId(operation.id, 1));
+    return (await lost?.isCompleted()) ? lost : undefined;
+  });
+  expect(job.returnvalue).toContain('nothing to do');
+  expect(await store.reading.operation(operation.id)).toBeUndefined();
+  expect(await producer.get(id)).toMatchObject({ state: 'running' });
+  expect(vms()).toMatchObject([{ status: 'running' }]);
 });
 
 test('operations of one sandbox run one after another, and a destroy supersedes what has not begun', async () => {

@@ -92,5 +92,14 @@ test('SCRIPT FLUSH goes unnoticed', async () => {
   await world.system.store.redis.script('FLUSH');
   expect(await producer.pause(id)).toMatchObject({ state: 'paused' });
   await world.system.store.redis.script('FLUSH');
-  expect(await producer.start({ preset: PRESET })).toMatchObject({ state: 'running' });
+  const second = await producer.start({ preset: PRESET });
+  expect(second).toMatchObject({ state: 'running' });
+  // Each by its first attempt: nothing had to be rescued.
+  const { operations } = await producer.operations();
+  const since = operations.filter(({ sandboxId }) => sandboxId === id || sandboxId === second.id);
+  expect(since.map(({ kind, attempts }) => [kind, attempts.length]).sort()).toEqual([
+    ['pause', 1],
+    ['start', 1],
+    ['start', 1],
+  ]);
 });
