@@ -14,8 +14,9 @@ RUN npm run build && rm -f dist/.tsbuildinfo
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Without scripts: nothing is compiled, and what a package would run at install time does not run.
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+# Without scripts: nothing is compiled, and what a package would run at install time does not run. The compiler stays
+# because a package of Bull Board's names it as an optional peer; nothing loads it, and it is a third of them all.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/typescript node_modules/.bin
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production

@@ -1,5 +1,6 @@
 /** `cmux-lifecycle doctor`: whether the providers are fit for us, and the exact commands where they are not. */
 
+import type { ProviderName } from '../core/provider-name.ts';
 import type { Preset } from '../core/start-request.ts';
 import { loadConfig } from '../platform/config.ts';
 import { createMorphProvider } from '../providers/morph/morph.ts';
@@ -10,11 +11,14 @@ import { CONTAINER_KIND, createPveContext, VM_KIND } from '../providers/pve/pve-
 import { examine, type Finding } from '../providers/pve/pve-examine.ts';
 import {
   type Backends,
+  type MorphBackend,
   type PveBackend,
   realBackends,
   simulatedBackends,
   startLocalSimulators,
 } from './backends.ts';
+import type { Variables } from './connection.ts';
+import { warningsOf } from './warnings.ts';
 
 const KINDS = { 'pve-vm': VM_KIND, 'pve-lxc': CONTAINER_KIND } as const;
 const SIGNS = { ok: 'ok      ', warning: 'warning ', problem: 'PROBLEM ' } as const satisfies Record<
@@ -22,18 +26,37 @@ const SIGNS = { ok: 'ok      ', warning: 'warning ', problem: 'PROBLEM ' } as co
   string
 >;
 
-/** True when nothing is wrong. */
-export async function doctor(environment: NodeJS.ProcessEnv): Promise<boolean> {
+/** One provider, with what was seen of it. */
+export interface Examination {
+  readonly provider: ProviderName;
+  readonly apiUrl: string;
+  readonly simulated: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** The shape of `doctor -o json`; docs/cli.md has it. */
+export interface DoctorReport {
+  /** No finding of any provider is a problem. */
+  readonly fit: boolean;
+  readonly providers: readonly Examination[];
+}
+
+export interface DoctorOptions {
+  readonly warn: (sentence: string) => void;
+  /** Told of each provider as soon as it was looked at. */
+  readonly examined: (examination: Examination) => void;
+}
+
+export async function doctor(
+  environment: Variables,
+  { warn, examined }: DoctorOptions,
+): Promise<DoctorReport> {
   const config = loadConfig(environment);
-  if (config.mode === 'service') return await examineAll(realBackends(config), config.presets, console.log);
-  console.log('No credentials are set: the simulated providers are looked at.');
+  for (const warning of warningsOf(config)) warn(warning);
+  if (config.mode === 'service') return await examineAll(realBackends(config), config.presets, examined);
   const simulators = await startLocalSimulators(config);
   try {
-    return await examineAll(
-      simulatedBackends(simulators, config.enabledProviders),
-      config.presets,
-      console.log,
-    );
+    return await examineAll(simulatedBackends(simulators, config.enabledProviders), config.presets, examined);
   } finally {
     await simulators.close();
   }
@@ -42,31 +65,44 @@ export async function doctor(environment: NodeJS.ProcessEnv): Promise<boolean> {
 export async function examineAll(
   { pve, morph }: Backends,
   presets: readonly Preset[],
-  print: (line: string) => void,
-): Promise<boolean> {
-  let healthy = true;
-  const show = (title: string, findings: readonly Finding[]) => {
-    print(title);
-    for (const { verdict, message, remedies = [] } of findings) {
-      print(`  ${SIGNS[verdict]}${message}`);
-      for (const remedy of remedies) print(`            ${remedy}`);
-      if (verdict === 'problem') healthy = false;
-    }
+  examined: (examination: Examination) => void = () => {},
+): Promise<DoctorReport> {
+  const providers: Examination[] = [];
+  const add = (examination: Examination) => {
+    providers.push(examination);
+    examined(examination);
   };
   for (const kind of pve?.kinds ?? []) {
-    if (pve) show(`${kind} at ${pve.apiUrl}`, await examinePve(pve, kind, presets));
+    if (!pve) break;
+    const { apiUrl, simulated } = pve;
+    add({ provider: kind, apiUrl, simulated, findings: await examinePve(pve, kind, presets) });
   }
   if (morph) {
-    const http = createMorphHttpClient({
-      apiKey: morph.apiKey,
-      baseUrl: morph.apiBaseUrl,
-      maxConnections: 1,
-    });
-    const { healthy: answers, detail } = await createMorphProvider({ http }, morph).probe(READ_ONLY);
-    await http.close();
-    show(`morph at ${morph.apiBaseUrl}`, [{ verdict: answers ? 'ok' : 'problem', message: detail }]);
+    const { apiBaseUrl: apiUrl, simulated } = morph;
+    add({ provider: 'morph', apiUrl, simulated, findings: [await examineMorph(morph)] });
   }
-  return healthy;
+  const fit = providers.every(({ findings }) => findings.every(({ verdict }) => verdict !== 'problem'));
+  return { fit, providers };
+}
+
+export function describeExamination({ provider, apiUrl, simulated, findings }: Examination): string {
+  return [
+    `${provider} at ${apiUrl}${simulated ? ' (simulated: no real machine)' : ''}`,
+    ...findings.flatMap(({ verdict, message, remedies = [] }) => [
+      `  ${SIGNS[verdict]}${message}`,
+      ...remedies.map((remedy) => `            ${remedy}`),
+    ]),
+  ].join('\n');
+}
+
+async function examineMorph(morph: MorphBackend): Promise<Finding> {
+  const http = createMorphHttpClient({ apiKey: morph.apiKey, baseUrl: morph.apiBaseUrl, maxConnections: 1 });
+  try {
+    const { healthy, detail } = await createMorphProvider({ http }, morph).probe(READ_ONLY);
+    return { verdict: healthy ? 'ok' : 'problem', message: detail };
+  } finally {
+    await http.close();
+  }
 }
 
 async function examinePve(

@@ -1,5 +1,6 @@
 /** What commands print: results on standard output as a table or as JSON, everything else on stderr. */
 import Table from 'cli-table3';
+import type { CommanderError } from 'commander';
 import { isLifecycleError, type LifecycleError } from '../core/lifecycle-error.ts';
 import { isConfigError } from '../platform/config-error.ts';
 import type { Terminal } from './terminal.ts';
@@ -14,8 +15,14 @@ export interface Output {
   show(value: unknown, asText: () => string): void;
   /** One of many results that come over time: a line of JSON each. */
   showLine(value: unknown, asText: () => string): void;
+  /** What is known of a result so far, for people who watch; as JSON the result is `showWhole`'s, and this progress. */
+  showPart(text: string): void;
+  /** The result whose parts were shown: as JSON alone. */
+  showWhole(value: unknown): void;
   /** For the person at the terminal; never part of the result. */
   note(line: string): void;
+  /** As `note`, for what should be known. */
+  warn(sentence: string): void;
 }
 
 export function createOutput(format: Format, { out, err }: Pick<Terminal, 'out' | 'err'>): Output {
@@ -24,7 +31,12 @@ export function createOutput(format: Format, { out, err }: Pick<Terminal, 'out' 
     format,
     show: (value, asText) => out(`${json ? JSON.stringify(value, null, 2) : asText()}\n`),
     showLine: (value, asText) => out(`${json ? JSON.stringify(value) : asText()}\n`),
+    showPart: (text) => (json ? err : out)(`${text}\n`),
+    showWhole: (value) => {
+      if (json) out(`${JSON.stringify(value, null, 2)}\n`);
+    },
     note: (line) => err(`${line}\n`),
+    warn: (sentence) => err(`warning: ${sentence}\n`),
   };
 }
 
@@ -53,6 +65,14 @@ const NO_FRAME = Object.fromEntries(
     [`right-${side}`, ''],
   ]),
 );
+
+/** What is wrong with the words of a command. */
+export function describeUsage({ message }: CommanderError, format: Format): string {
+  if (format !== 'json') return `${message}\n(--help shows what can be given)`;
+  const remediation = 'See what the command takes with --help.';
+  const sentence = message.replace(/^error: /, '');
+  return asJson({ code: 'invalid_request', message: sentence, retryable: false, remediation });
+}
 
 /** One error, with what to do about it. */
 export function describeError(error: unknown, format: Format): string {

@@ -28,7 +28,7 @@ import { addWait } from './commands/wait.ts';
 import { addWhy } from './commands/why.ts';
 import type { Variables } from './connection.ts';
 import { EXIT, type ExitStatus, exitStatusOf } from './exit-status.ts';
-import { describeError, FORMATS, type Format } from './output.ts';
+import { describeError, describeUsage, FORMATS, type Format } from './output.ts';
 import type { Terminal } from './terminal.ts';
 
 /** In the order in which the help shows them. */
@@ -61,6 +61,9 @@ const COMMANDS: readonly AddCommand[] = [
   addCompletion,
 ];
 
+/** `commander.help`, `commander.helpDisplayed` and the like: nothing is wrong that has not been shown. */
+const HELP = /^commander\.(help|version)/;
+
 export interface CliSurroundings {
   readonly environment: Variables;
   readonly terminal: Terminal;
@@ -78,9 +81,14 @@ export async function runCli(words: readonly string[], surroundings: CliSurround
     await program.parseAsync(words, { from: 'user' });
     return status;
   } catch (error) {
-    // commander has told what is wrong, or shown the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.badUsage;
-    terminal.err(`${describeError(error, program.opts<{ output: Format }>().output)}\n`);
+    const { output } = program.opts<{ output: Format }>();
+    if (error instanceof CommanderError) {
+      // The help that was asked for, or that an unfinished command shows.
+      if (HELP.test(error.code)) return error.exitCode === 0 ? EXIT.done : EXIT.badUsage;
+      terminal.err(`${describeUsage(error, output)}\n`);
+      return EXIT.badUsage;
+    }
+    terminal.err(`${describeError(error, output)}\n`);
     return exitStatusOf(error);
   }
 }
@@ -94,8 +102,8 @@ export function createProgram(context: CommandContext): Command {
       new Option('-o, --output <format>', 'how results are printed').choices(FORMATS).default('table'),
     )
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeOut: out, writeErr: err })
-    .showHelpAfterError('(--help shows what can be given)')
+    // What is wrong is told in the format that was asked for, by the one catch.
+    .configureOutput({ writeOut: out, writeErr: err, outputError: () => {} })
     .exitOverride();
   for (const add of COMMANDS) add(program, context);
   return program;

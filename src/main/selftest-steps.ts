@@ -43,7 +43,7 @@ export async function runSelftest(provider: Provider, options: SelftestOptions):
       options.report({
         verdict,
         name,
-        durationMs: performance.now() - startedMs,
+        durationMs: Math.round(performance.now() - startedMs),
         ...(detail === undefined ? {} : { detail }),
       });
     try {

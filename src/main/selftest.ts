@@ -2,6 +2,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LifecycleError } from '../core/lifecycle-error.ts';
+import type { ProviderName } from '../core/provider-name.ts';
 import { type Config, loadConfig } from '../platform/config.ts';
 import { connectRedis } from '../platform/redis.ts';
 import type { HttpClient } from '../providers/http-client.ts';
@@ -11,9 +12,11 @@ import { createCapacityBook } from '../store/capacity-book.ts';
 import { createPermits } from '../store/permits.ts';
 import { createStore } from '../store/store.ts';
 import { type Backends, realBackends } from './backends.ts';
+import type { Variables } from './connection.ts';
 import { startLocalParts } from './local.ts';
 import { createProviders } from './providers.ts';
 import { type Assumption, runSelftest } from './selftest-steps.ts';
+import { warningsOf } from './warnings.ts';
 
 /** For everything, the clean-up apart. */
 const TIME_LIMIT_MS = 10 * 60_000;
@@ -21,15 +24,28 @@ const TIME_LIMIT_MS = 10 * 60_000;
 export interface SelftestCommandOptions {
   /** A file that does not exist yet: every exchange with the provider, redacted, as JSON lines. */
   readonly record?: string;
+  /** Told line by line, as it goes on: a real machine takes minutes. */
+  readonly print?: (line: string) => void;
+  readonly warn?: (sentence: string) => void;
 }
 
-/** True when no assumption broke. */
+/** The shape of `selftest -o json`; docs/cli.md has it. */
+export interface SelftestReport {
+  /** No assumption broke, and nothing is left behind. */
+  readonly passed: boolean;
+  readonly provider: ProviderName;
+  readonly preset: string;
+  readonly simulated: boolean;
+  readonly assumptions: readonly Assumption[];
+}
+
 export async function selftest(
   name: string,
-  environment: NodeJS.ProcessEnv,
-  { record }: SelftestCommandOptions = {},
-): Promise<boolean> {
+  environment: Variables,
+  { record, print = () => {}, warn = () => {} }: SelftestCommandOptions = {},
+): Promise<SelftestReport> {
   const config = loadConfig(environment);
+  for (const warning of warningsOf(config)) warn(warning);
   if (record !== undefined) createEmpty(record);
   const { redisUrl, backends, close } = await surroundingsOf(config);
   // The deployment's own ids, turns and memory: what is tested must not disturb what runs.
@@ -61,14 +77,20 @@ export async function selftest(
         message: `no preset has a source for ${name}`,
       });
     }
-    console.log(`${name}, preset ${preset.name}${provider.simulated ? ' (simulated: no real machine)' : ''}`);
-    return await runSelftest(provider, {
+    print(`${name}, preset ${preset.name}${provider.simulated ? ' (simulated: no real machine)' : ''}`);
+    const assumptions: Assumption[] = [];
+    const passed = await runSelftest(provider, {
       deployment: { name: config.deployment, installId },
       preset,
       usableTimeoutMs: config.timing.usableTimeoutMs,
-      report: (assumption) => console.log(formatAssumption(assumption)),
+      report: (assumption) => {
+        assumptions.push(assumption);
+        print(formatAssumption(assumption));
+      },
       signal: AbortSignal.timeout(TIME_LIMIT_MS),
     });
+    const { name: tested, simulated } = provider;
+    return { passed, provider: tested, preset: preset.name, simulated, assumptions };
   } finally {
     await providers.close();
     await store.close();

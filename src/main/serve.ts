@@ -11,6 +11,7 @@ import { describeAccess, type Http, startHttp } from './http.ts';
 import { startLocalParts } from './local.ts';
 import type { Output } from './output.ts';
 import { type System, type SystemOptions, startSystem } from './system.ts';
+import { warningsOf } from './warnings.ts';
 
 export interface ServeOptions {
   readonly role: ServeRole;
@@ -24,7 +25,7 @@ export interface ServeOptions {
 export async function serve(environment: Variables, { role, output }: ServeOptions): Promise<void> {
   const config = loadConfig(environment, role);
   const log = createLogger(config.logLevel);
-  for (const warning of config.warnings) log.warn(warning);
+  for (const warning of warningsOf(config)) log.warn(warning);
   const stopRequested = untilStopSignal();
 
   const surroundings = await prepareSurroundings(config, role);

@@ -193,8 +193,8 @@ test('the command comes with it, and what the demo simulates', { timeout: SLOW }
   const env = { PATH: process.env.PATH };
   expect((await run(bin, ['--help'], { env })).stdout).toContain('Usage: cmux-lifecycle');
   // Without credentials it looks at simulated providers.
-  const { stdout } = await run(bin, ['doctor'], { env, cwd: app });
-  expect(stdout).toContain('the simulated providers are looked at');
+  const { stdout } = await run(bin, ['doctor', '-o', 'json'], { env, cwd: app });
+  expect(JSON.parse(stdout).providers[0]).toMatchObject({ provider: 'pve-vm', simulated: true });
 });
 
 test('the fetch client runs where there is neither Node nor a package', { timeout: SLOW }, async () => {

@@ -108,6 +108,13 @@ describe('Dockerfile', () => {
     expect(last).toMatch(/^HEALTHCHECK /m);
   });
 
+  it('takes away what npm keeps of the tools that built it, for an optional peer of somebody', () => {
+    const tools = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).devDependencies);
+    const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'));
+    const kept = tools.map((name) => `node_modules/${name}`).filter((path) => packages[path].devOptional);
+    expect(kept.filter((path) => !stages[1]?.includes(` ${path} `))).toEqual([]);
+  });
+
   it('starts what the build makes', () => {
     expect(last).toContain('ENTRYPOINT ["node", "dist/main/cli.js"]');
     expect(existsSync('src/main/cli.ts') && existsSync('src/main/health-check.ts')).toBe(true);

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Preset } from '../../src/core/start-request.ts';
 import { type Backends, simulatedBackends, startLocalSimulators } from '../../src/main/backends.ts';
-import { examineAll } from '../../src/main/doctor.ts';
+import { describeExamination, type Examination, examineAll } from '../../src/main/doctor.ts';
 import { LOCAL_PRESETS } from '../../src/platform/local-presets.ts';
 import { neededPrivileges } from '../../src/providers/pve/pve-privileges.ts';
 import { allPrivileges } from '../../src/simulators/pve/access.ts';
@@ -31,8 +31,7 @@ async function examinePve(
 ) {
   const { pve, close } = await startSimulators({ pve: { token: TOKEN, templates: [TEMPLATE], ...options } });
   closers.push(close);
-  const lines: string[] = [];
-  const healthy = await examineAll(
+  const report = await examineAll(
     {
       pve: {
         kinds: ['pve-vm'],
@@ -49,20 +48,21 @@ async function examinePve(
       },
     },
     [preset],
-    (line) => lines.push(line),
   );
-  return { healthy, text: lines.join('\n') };
+  return { healthy: report.fit, text: textOf(report.providers) };
+}
+
+function textOf(examinations: readonly Examination[]): string {
+  return examinations.map(describeExamination).join('\n');
 }
 
 it('finds local mode in order, with every preset on every provider', async () => {
   const simulators = await startLocalSimulators({ presets: LOCAL_PRESETS });
   closers.push(simulators.close);
-  const lines: string[] = [];
-  expect(await examineAll(simulatedBackends(simulators), LOCAL_PRESETS, (line) => lines.push(line))).toBe(
-    true,
-  );
-  expect(lines.filter((line) => line.includes('sandboxes fit'))).toHaveLength(4);
-  expect(lines.join('\n')).not.toMatch(/PROBLEM|warning/);
+  const { fit, providers } = await examineAll(simulatedBackends(simulators), LOCAL_PRESETS);
+  expect(fit).toBe(true);
+  expect(textOf(providers).match(/sandboxes fit/g)).toHaveLength(4);
+  expect(textOf(providers)).not.toMatch(/PROBLEM|warning/);
 });
 
 it('says how many sandboxes of a preset fit', async () => {

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { selftest } from '../../src/main/selftest.ts';
 import type { HttpClient, HttpReply } from '../../src/providers/http-client.ts';
@@ -10,6 +10,7 @@ import { ProviderError } from '../../src/providers/provider-error.ts';
 import { guestConfigSchema, resourceRowsSchema } from '../../src/providers/pve/pve-schemas.ts';
 import { createRedactor } from '../../src/providers/redact-transcript.ts';
 import { createTranscript, type TranscriptLine } from '../../src/providers/transcript.ts';
+import { cli } from '../cli/run.ts';
 
 const folders: string[] = [];
 afterEach(() => {
@@ -176,11 +177,17 @@ describe('a transcript', () => {
 
 describe('selftest --record', () => {
   it('writes every exchange, for its owner alone, without the token it was made with', async () => {
-    vi.spyOn(console, 'log').mockImplementation(() => {});
     const folder = newFolder();
     const file = join(folder, 'pve-lxc.jsonl');
     const environment = { DATA_DIR: folder, LOG_LEVEL: 'silent' };
-    expect(await selftest('pve-lxc', environment, { record: file })).toBe(true);
+    const ran = await cli(['selftest', 'pve-lxc', '--record', file, '-o', 'json'], environment);
+    expect(ran.status).toBe(0);
+    const report = JSON.parse(ran.out);
+    expect(report).toMatchObject({ passed: true, provider: 'pve-lxc', simulated: true });
+    for (const { verdict, name, durationMs } of report.assumptions) {
+      expect(ran.err).toMatch(new RegExp(`${verdict} +${name}`));
+      expect(Number.isSafeInteger(durationMs)).toBe(true);
+    }
     const text = readFileSync(file, 'utf8');
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(text).not.toContain('simulated-secret');

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { loadConfig, redacted, SERVE_ROLES, type ServeRole } from '../../platform/config.ts';
 import { readReference, referenceAsMarkdown } from '../../platform/config-reference.ts';
 import { columns } from '../describe-sandbox.ts';
+import { warningsOf } from '../warnings.ts';
 import { type AddCommand, outputOf } from './command.ts';
 
 export const addConfig: AddCommand = (program, context) => {
@@ -15,9 +16,11 @@ export const addConfig: AddCommand = (program, context) => {
     .addOption(new Option('--role <role>', 'as this role of serve would').choices(SERVE_ROLES).default('all'))
     .action(({ role }: { role: ServeRole }, command: Command) => {
       const output = outputOf(command, context);
-      const { warnings, ...settings } = redacted(loadConfig(context.environment, role)) as Effective;
+      const config = loadConfig(context.environment, role);
+      const warnings = warningsOf(config);
+      const { warnings: _told, ...settings } = redacted(config) as Effective;
       output.show({ ...settings, warnings }, () => describe(settings));
-      for (const warning of warnings) output.note(`warning: ${warning}`);
+      for (const warning of warnings) output.warn(warning);
     });
 
   config

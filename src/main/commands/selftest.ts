@@ -1,8 +1,9 @@
+import type { Command } from 'commander';
 import { EXIT } from '../exit-status.ts';
 import { selftest } from '../selftest.ts';
-import type { AddCommand } from './command.ts';
+import { type AddCommand, outputOf } from './command.ts';
 
-export const addSelftest: AddCommand = (program, { environment, exitWith }) => {
+export const addSelftest: AddCommand = (program, context) => {
   program
     .command('selftest')
     .argument('<provider>', 'pve-vm, pve-lxc or morph')
@@ -11,7 +12,14 @@ export const addSelftest: AddCommand = (program, { environment, exitWith }) => {
       '--record <file>',
       'write every request to the provider and its reply into a new file, as JSON lines: headers left out, and secrets, tokens, users and addresses replaced; names of nodes, storages and guests stay, so read it before you give it away',
     )
-    .action(async (provider: string, options: { record?: string }) => {
-      if (!(await selftest(provider, environment, options))) exitWith(EXIT.failed);
+    .action(async (provider: string, options: { record?: string }, command: Command) => {
+      const output = outputOf(command, context);
+      const report = await selftest(provider, context.environment, {
+        ...options,
+        print: output.showPart,
+        warn: output.warn,
+      });
+      output.showWhole(report);
+      if (!report.passed) context.exitWith(EXIT.failed);
     });
 };

@@ -45,7 +45,7 @@ export const addSweeps: AddCommand = (program, context) => {
     .action((sweep: string, _options, command: Command) =>
       withSweeps(environment, async (steering) => {
         await steering.pause(sweep);
-        outputOf(command, context).note(`${sweep} is paused.`);
+        outputOf(command, context).show({ sweep, paused: true }, () => `${sweep} is paused.`);
       }),
     );
 
@@ -55,7 +55,7 @@ export const addSweeps: AddCommand = (program, context) => {
     .action((sweep: string, _options, command: Command) =>
       withSweeps(environment, async (steering) => {
         await steering.resume(sweep);
-        outputOf(command, context).note(`${sweep} goes on.`);
+        outputOf(command, context).show({ sweep, paused: false }, () => `${sweep} goes on.`);
       }),
     );
 };

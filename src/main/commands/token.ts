@@ -48,7 +48,7 @@ export const addToken: AddCommand = (program, context) => {
       withTokens(environment, async (tokens, record) => {
         await tokens.revoke(name);
         await record(`token revoke ${name}`);
-        outputOf(command, context).note(`Token ${name} is revoked.`);
+        outputOf(command, context).show({ name, revoked: true }, () => `Token ${name} is revoked.`);
       }),
     );
 };
