@@ -6,8 +6,16 @@ import type { Guest } from '../core/guest.ts';
 import type { Attempt, Operation } from '../core/operation.ts';
 import { type Sandbox, stateDuring } from '../core/sandbox.ts';
 import { type Keys, transitionFacts, transitionKeys } from './keys.ts';
+import { permitKeys, WAITER_LEFT_AFTER_MS } from './permits.ts';
 import type { Reading } from './reading.ts';
-import { fieldsFromList, parseOperation, parseSandbox, SCHEMA_VERSION } from './records.ts';
+import {
+  type Fields,
+  fieldsFromList,
+  parseGuest,
+  parseOperation,
+  parseSandbox,
+  SCHEMA_VERSION,
+} from './records.ts';
 import type { Scripts } from './scripts.ts';
 import type { BeginTransaction, Transaction, TransactionResult } from './transaction.ts';
 
@@ -42,8 +50,12 @@ export type ClaimResult =
   | { readonly status: 'held'; readonly waitMs: number }
   /** `newer`: written by a newer release, and left untouched for its workers. */
   | { readonly status: 'settled' | 'gone' | 'newer' }
-  /** The slot that it was to hold is not its own. */
-  | { readonly status: 'unslotted' }
+  /** All slots are taken: its place in line, and who has held one longest. */
+  | {
+      readonly status: 'unslotted';
+      readonly place: number;
+      readonly oldest: { readonly holder: string; readonly heldForMs: number };
+    }
   | { readonly status: 'stale'; readonly currentAttempt: number }
   | { readonly status: 'waiting'; readonly behind: string };
 
@@ -56,8 +68,11 @@ export class ClaimLostError extends Error {
 export type ClaimSubject = Pick<Operation, 'id' | 'kind' | 'sandboxId' | 'guestId'>;
 
 export interface ClaimOptions {
-  /** The permit that the operation has to hold; whoever takes it in the same breath need not wait for the answer. */
-  readonly slot?: string;
+  /**
+   * The permit that the operation has to hold: taken with the claim. Whoever asked gives it back, whatever else came
+   * of the claim.
+   */
+  readonly slot?: { readonly name: string; readonly limit: number };
   /** The guest that it will most likely be about: read in the same round trip. */
   readonly likelyGuestId?: string;
   /** For whoever sends nothing and writes at once. Default: the deployment's. */
@@ -84,7 +99,7 @@ export function createClaims(deps: ClaimsDeps): Claims {
     async claim(operation, attempt, holder, { slot, likelyGuestId, leaseMs = timing.leaseMs } = {}) {
       const subjectKey = subjectKeyOf(keys, operation);
       const during = stateDuring(operation.kind) ?? '';
-      const claiming = scripts.run(
+      const reply = await scripts.run(
         'claim',
         [
           keys.operation(operation.id),
@@ -92,7 +107,8 @@ export function createClaims(deps: ClaimsDeps): Claims {
           keys.pending(subjectKey),
           keys.operationsDue,
           ...transitionKeys(keys, operation.sandboxId),
-          ...(slot === undefined ? [] : [keys.permits(slot).holders]),
+          keys.guest(likelyGuestId ?? ''),
+          ...(slot ? permitKeys(keys, slot.name) : []),
         ],
         [
           operation.id,
@@ -103,14 +119,12 @@ export function createClaims(deps: ClaimsDeps): Claims {
           during,
           operation.sandboxId,
           ...transitionFacts(),
+          slot?.limit ?? '',
+          WAITER_LEFT_AFTER_MS,
           SCHEMA_VERSION,
         ],
-      ) as Promise<readonly [string, ...unknown[]]>;
-      // Sent behind the claim on the same connection: it is read as it is once nobody else writes it.
-      // One that cannot be read is read again where it is needed, and what is wrong with it told there.
-      const reading = likelyGuestId && deps.reading.guest(likelyGuestId).catch(() => undefined);
-      const [reply, likelyGuest] = await Promise.all([claiming, reading || undefined]);
-      return interpretReply(deps, reply, { subjectKey, holder, attempt, likelyGuest });
+      );
+      return interpretReply(deps, reply as Reply, { subjectKey, holder, attempt });
     },
   };
 }
@@ -124,25 +138,31 @@ interface ClaimContext {
   readonly subjectKey: string;
   readonly holder: string;
   readonly attempt: number;
-  readonly likelyGuest: Guest | undefined;
 }
+
+type Reply = readonly [string, ...unknown[]];
 
 async function interpretReply(
   deps: ClaimsDeps,
-  [status, ...rest]: readonly [string, ...unknown[]],
+  [status, ...rest]: Reply,
   context: ClaimContext,
 ): Promise<ClaimResult> {
   switch (status) {
     case 'claimed': {
-      const [epoch, operationFields, subjectFields] = rest as [string, string[], string[]];
-      const operation = parseOperation(fieldsFromList(operationFields));
+      const [epoch, operationFields, subjectFields, guestFields] = rest as [string, ...(readonly string[])[]];
+      const operation = parseOperation(fieldsFromList(operationFields ?? []));
       const sandbox =
         operation.guestId === undefined
-          ? parseSandbox(fieldsFromList(subjectFields))
+          ? parseSandbox(fieldsFromList(subjectFields ?? []))
           : await deps.reading.sandbox(operation.sandboxId);
       return {
         status: 'claimed',
-        claim: await buildClaim(deps, context, operation, sandbox, Number(epoch)),
+        claim: await buildClaim(deps, context, {
+          operation,
+          sandbox,
+          epoch: Number(epoch),
+          likelyGuest: readableGuest(fieldsFromList(guestFields ?? [])),
+        }),
       };
     }
     case 'held':
@@ -153,19 +173,37 @@ async function interpretReply(
       return { status: 'waiting', behind: String(rest[0]) };
     case 'settled':
     case 'newer':
-    case 'unslotted':
       return { status };
+    case 'unslotted': {
+      const [place, , oldest, heldForMs] = rest;
+      const longest = { holder: String(oldest), heldForMs: Number(heldForMs) };
+      return { status, place: Number(place), oldest: longest };
+    }
     default:
       return { status: 'gone' };
   }
 }
 
+/** One that cannot be read is read again where it is needed, and what is wrong with it told there. */
+function readableGuest(fields: Fields): Guest | undefined {
+  try {
+    return fields.id === undefined ? undefined : parseGuest(fields);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Claimed {
+  readonly operation: Operation;
+  readonly sandbox: Sandbox | undefined;
+  readonly likelyGuest: Guest | undefined;
+  readonly epoch: number;
+}
+
 async function buildClaim(
   { keys, scripts, reading, begin, timing }: ClaimsDeps,
-  { subjectKey, holder, attempt: number, likelyGuest }: ClaimContext,
-  operation: Operation,
-  sandbox: Sandbox | undefined,
-  epoch: number,
+  { subjectKey, holder, attempt: number }: ClaimContext,
+  { operation, sandbox, likelyGuest, epoch }: Claimed,
 ): Promise<Claim> {
   const attempt = operation.attempts[number - 1];
   if (attempt === undefined) throw new Error(`operation ${operation.id} has no record of attempt ${number}`);

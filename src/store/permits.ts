@@ -5,10 +5,16 @@ import type { Keys } from './keys.ts';
 import type { Scripts } from './scripts.ts';
 
 /** A parked attempt asks again every two seconds; one that has not for five times as long has gone elsewhere. */
-const WAITER_LEFT_AFTER_MS = 10_000;
+export const WAITER_LEFT_AFTER_MS = 10_000;
 
 const grantedSchema = z.tuple([z.literal(1), z.number()]).rest(z.number());
 const refusedSchema = z.tuple([z.literal(0), z.number(), z.number(), z.string(), z.number(), z.string()]);
+
+/** In the order of the scripts. */
+export function permitKeys(keys: Keys, name: string): readonly string[] {
+  const { holders, waiters, seen, notes } = keys.permits(name);
+  return [holders, waiters, seen, notes];
+}
 
 /**
  * @param wake tells an operation that its turn has come; it may be late or get lost. False: the operation is
@@ -18,10 +24,7 @@ export function createPermits(
   { redis, keys, scripts }: { readonly redis: Redis; readonly keys: Keys; readonly scripts: Scripts },
   wake: (operationId: string) => Promise<boolean>,
 ): Permits {
-  const keyList = (name: string) => {
-    const { holders, waiters, seen, notes } = keys.permits(name);
-    return [holders, waiters, seen, notes];
-  };
+  const keyList = (name: string) => permitKeys(keys, name);
 
   const permits: Permits = {
     async take(holder, alternatives) {

@@ -11,7 +11,7 @@ import { stateDuring } from '../core/sandbox.ts';
 import { isProviderError } from '../providers/provider-error.ts';
 import { type AttemptJob, parseAttemptJob } from '../queues/queues.ts';
 import type { Settlement } from '../store/attempt-endings.ts';
-import type { ClaimResult, ClaimSubject } from '../store/claims.ts';
+import type { ClaimOptions, ClaimResult, ClaimSubject } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import { type AttemptSession, HandOverError, openSession } from './attempt-session.ts';
 import { endFailedAttempt, handOver } from './end-attempt.ts';
@@ -23,11 +23,8 @@ import { inspectSandbox } from './operations/inspect.ts';
 import { pauseSandbox } from './operations/pause.ts';
 import { resumeSandbox } from './operations/resume.ts';
 import { startSandbox } from './operations/start.ts';
-import { withinShare } from './slot-share.ts';
+import { waitForSlot, withinShare } from './slot-share.ts';
 import type { WorkerDeps } from './worker-deps.ts';
-
-/** It takes a slot, or its place in line, when it comes back. */
-const LOST_SLOT_PARK_MS = 500;
 
 type Handler = (session: AttemptSession, deps: WorkerDeps) => Promise<Settlement>;
 
@@ -74,7 +71,7 @@ async function runJob(deps: WorkerDeps, job: AttemptJob, signal: AbortSignal): P
   if (subject === undefined) return { result: 'unrecorded' };
   const likelyGuestId = job.guestId;
   let claimedAtMs = performance.now();
-  const claim = (slot?: string) => {
+  const claim = (slot?: ClaimOptions['slot']) => {
     claimedAtMs = performance.now();
     return deps.store.claims.claim(subject, job.attempt, `${deps.workerName} ${randomUUID()}`, {
       ...(slot === undefined ? {} : { slot }),
@@ -143,7 +140,7 @@ function explainNoClaim(claimed: Exclude<ClaimResult, { status: 'claimed' }>): A
     case 'newer':
       return leftToNewer('a record of it was written by a newer release');
     case 'unslotted':
-      return { result: 'parked', delayMs: LOST_SLOT_PARK_MS, why: 'its slot was given to another' };
+      return waitForSlot(claimed.place);
     case 'settled':
       return { result: 'skipped', why: 'its operation has settled' };
     case 'gone':

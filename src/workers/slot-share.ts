@@ -4,7 +4,7 @@
  * keeps the share, over all processes a permit: whoever finds it taken parks and is woken in its turn.
  */
 import { isSettled, type OperationKind } from '../core/operation.ts';
-import type { ClaimResult, ClaimSubject } from '../store/claims.ts';
+import type { ClaimOptions, ClaimResult, ClaimSubject } from '../store/claims.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
@@ -28,8 +28,8 @@ export function slotsWithReserve(share: number): number {
   return share + Math.max(1, Math.ceil(share * KEPT_FREE));
 }
 
-/** Claims, naming the slot that the operation has to hold, if it has to hold one. */
-type ClaimWith = (slot?: string) => Promise<ClaimResult>;
+/** Claims, together with the slot that the operation has to hold, if it has to hold one. */
+type ClaimWith = (slot?: ClaimOptions['slot']) => Promise<ClaimResult>;
 type RunClaimed = (claimed: ClaimResult) => Promise<AttemptResult>;
 
 /** Claims within the share, and runs with what came of the claim; nothing is claimed beyond the share. */
@@ -61,24 +61,23 @@ async function withPermit(
   run: RunClaimed,
 ): Promise<AttemptResult> {
   const name = slotsOf(deps);
-  // Both go out at once; the claim finds the slot taken, or takes nothing.
-  const [answer, claimed] = await Promise.all([
-    deps.permits.take(operation.id, [{ name, limit: deps.slots }]),
-    claim(name),
-  ]);
-  // Refused and claimed all the same: the slot was handed over in between.
-  if (!answer.granted && claimed.status === 'unslotted') {
-    const { place, oldest } = answer;
+  const claimed = await claim({ name, limit: deps.slots });
+  if (claimed.status === 'unslotted') {
+    const { oldest } = claimed;
     if (oldest.heldForMs > SUSPICIOUS_AFTER_MS) await freeIfOver(deps, oldest.holder, name);
-    const delayMs = Math.min(LONGEST_PARK_MS, PARK_MS + place * PARK_PER_PLACE_MS);
-    return { result: 'parked', delayMs, why: `waits for a slot, place ${place} in line` };
+    return run(claimed);
   }
   try {
-    // They came in the other order when Redis had forgotten the first one's script.
-    return await run(claimed.status === 'unslotted' ? await claim(name) : claimed);
+    return await run(claimed);
   } finally {
     await deps.permits.release(operation.id, name);
   }
+}
+
+/** The further back in line, the later it looks again; it is woken when its turn comes. */
+export function waitForSlot(place: number): AttemptResult {
+  const delayMs = Math.min(LONGEST_PARK_MS, PARK_MS + place * PARK_PER_PLACE_MS);
+  return { result: 'parked', delayMs, why: `waits for a slot, place ${place} in line` };
 }
 
 function slotsOf({ provider }: SlotDeps): string {

@@ -94,12 +94,30 @@ test('a settled operation settles only once', async () => {
   expect(await store.claims.claim(operation, 1, 'b')).toEqual({ status: 'settled' });
 });
 
-test('a claim that needs a slot takes nothing while the operation holds none', async () => {
+test('a claim that needs a slot takes both or neither, and joins the line while all slots are taken', async () => {
   const operation = await submitStart(store);
   const { redis, keys } = store;
-  const slot = 'morph:slots';
-  expect(await store.claims.claim(operation, 1, 'a', { slot })).toEqual({ status: 'unslotted' });
+  const slot = { name: `slots-of-${operation.id}`, limit: 1 };
+  const { holders, waiters } = keys.permits(slot.name);
+  await redis.zadd(holders, 1, 'op-in-front');
+  expect(await store.claims.claim(operation, 1, 'a', { slot })).toMatchObject({
+    status: 'unslotted',
+    place: 1,
+    oldest: { holder: 'op-in-front' },
+  });
   expect(await store.reading.sandbox(operation.sandboxId)).toMatchObject({ state: 'requested', epoch: 0 });
-  await redis.zadd(keys.permits(slot).holders, 1, operation.id);
+  expect(await redis.zrange(waiters, 0, -1)).toEqual([operation.id]);
+
+  await redis.zrem(holders, 'op-in-front');
   expect(await store.claims.claim(operation, 1, 'a', { slot })).toMatchObject({ status: 'claimed' });
+  expect(await redis.zrange(holders, 0, -1)).toEqual([operation.id]);
+  expect(await redis.zcard(waiters)).toBe(0);
+});
+
+test('what has no record takes no slot', async () => {
+  const operation = await submitStart(store);
+  const slot = { name: `slots-of-${operation.id}`, limit: 1 };
+  const unknown = { ...operation, id: 'op-unknown' };
+  expect(await store.claims.claim(unknown, 1, 'a', { slot })).toEqual({ status: 'gone' });
+  expect(await store.redis.zcard(store.keys.permits(slot.name).holders)).toBe(0);
 });

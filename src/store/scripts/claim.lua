@@ -10,17 +10,22 @@
 --
 -- KEYS[1] operation   KEYS[2] subject   KEYS[3] pending operations of the subject
 -- KEYS[4] operations:due   KEYS[5..18] the keys of `record-transition`
--- KEYS[19] who holds a slot, where the operation has to hold one (absent: it need not)
+-- KEYS[19] the guest that it will most likely be about
+-- KEYS[20..23] the permit that is its slot, as in `join-line` (absent: it needs none)
 -- ARGV[1] operation id    ARGV[2] attempt number   ARGV[3] holder (unique per run)
 -- ARGV[4] lease, ms       ARGV[5] send deadline, ms
 -- ARGV[6] state the sandbox shows meanwhile ('' for a discard)   ARGV[7] sandbox id
 -- ARGV[8..12] the bounds of `record-transition`
--- ARGV[last] the newest schema version that the caller can read
+-- ARGV[13] how many such slots there are   ARGV[14] after how long unseen a waiter has left their line, ms
+-- ARGV[15] the newest schema version that the caller can read
 --
--- Returns {'claimed', epoch, operation fields, subject fields}, {'held', ms to wait}, or one of
--- {'gone'} {'newer'} {'settled'} {'stale', current attempt} {'unslotted'} {'waiting', id of the operation in front}.
+-- Returns {'claimed', epoch, operation fields, subject fields, guest fields}, {'held', ms to wait}, or one of
+-- {'gone'} {'newer'} {'settled'} {'stale', current attempt} {'waiting', id of the operation in front}
+-- {'unslotted', place in line, 1, who holds a slot longest, held for ms, its note}. All but the first three may leave
+-- it with a slot, which its caller gives back.
 
 -- @include record-transition
+-- @include join-line
 
 local operation, subject = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
@@ -29,14 +34,17 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = redis.call('HGET', operation, 'state')
 if not state then return { 'gone' } end
 if state ~= 'queued' and state ~= 'begun' then return { 'settled' } end
-if KEYS[19] and not redis.call('ZSCORE', KEYS[19], ARGV[1]) then return { 'unslotted' } end
+if KEYS[20] then
+  local answer = joinLine({ unpack(KEYS, 20, 23) }, ARGV[1], tonumber(ARGV[14]), { ARGV[13] }, now)
+  if answer[1] == 0 then return { 'unslotted', unpack(answer, 2) } end
+end
 local attempt = redis.call('HGET', operation, 'attempt')
 if attempt ~= ARGV[2] then return { 'stale', attempt } end
 if redis.call('EXISTS', subject) == 0 then return { 'gone' } end
 -- A newer release wrote it, whose workers are there to act on it: nothing of it is touched.
 for _, record in ipairs({ operation, subject }) do
   local schema = tonumber(redis.call('HGET', record, 'schemaVersion') or '0')
-  if schema > tonumber(ARGV[#ARGV]) then return { 'newer' } end
+  if schema > tonumber(ARGV[15]) then return { 'newer' } end
 end
 local first = redis.call('LINDEX', KEYS[3], 0)
 if first ~= ARGV[1] then return { 'waiting', first or '' } end
@@ -75,4 +83,10 @@ if holder ~= ARGV[3] then
 end
 
 local epoch = redis.call('HGET', subject, 'epoch')
-return { 'claimed', epoch, redis.call('HGETALL', operation), redis.call('HGETALL', subject) }
+return {
+  'claimed',
+  epoch,
+  redis.call('HGETALL', operation),
+  redis.call('HGETALL', subject),
+  redis.call('HGETALL', KEYS[19]),
+}
