@@ -125,25 +125,39 @@ export async function openNextAttempt(
   throw new ClaimLostError(`the claim of ${operation.id} was lost: found "${result.actual}"`);
 }
 
-/** Settles the operation and releases the claim. Returns the operation that is now first in line, if any. */
+/** Settles the operation and releases the claim. */
 export async function settle(
   keys: Keys,
   claim: Claim,
   settlement: Settlement,
   nowMs: number,
-): Promise<string | undefined> {
+): Promise<AfterSettling> {
   const transaction = addSettlement(claim.begin(), keys, claim, settlement, nowMs);
-  return nextInLine(await claim.commit(addNextInLine(transaction, keys, claim)));
+  return afterSettling(await claim.commit(askWhatFollows(transaction, keys, claim)));
 }
 
-/** The last command of a settling transaction, after whatever else it puts into the line. */
-export function addNextInLine(transaction: Transaction, keys: Keys, { operation }: Claim): Transaction {
-  return transaction.command('LINDEX', keys.pending(subjectKeyOf(keys, operation)), 0);
+/** What whoever settled goes on with. */
+export interface AfterSettling {
+  /** The operation that is now first in line, if any. */
+  readonly next: string | undefined;
+  /** A breaker counts failures or is not closed, or there is an alert: a success may have to be told. */
+  readonly troubled: boolean;
 }
 
-export function nextInLine(replies: readonly unknown[]): string | undefined {
-  const next = replies.at(-1);
-  return typeof next === 'string' ? next : undefined;
+/**
+ * The last commands of a settling transaction, after whatever else it puts into the line. That nothing is wrong
+ * anywhere, as nearly always, comes at no request of its own.
+ */
+export function askWhatFollows(transaction: Transaction, keys: Keys, { operation }: Claim): Transaction {
+  return transaction
+    .command('EXISTS', keys.breakers)
+    .command('EXISTS', keys.alerts)
+    .command('LINDEX', keys.pending(subjectKeyOf(keys, operation)), 0);
+}
+
+export function afterSettling(replies: readonly unknown[]): AfterSettling {
+  const [breakers, alerts, next] = replies.slice(-3);
+  return { next: typeof next === 'string' ? next : undefined, troubled: breakers === 1 || alerts === 1 };
 }
 
 /** Everything that settling means, but for finding out who is next. */

@@ -46,7 +46,7 @@ export interface AttemptWrites {
   hold(claim: Claim, hold: Hold): Promise<void>;
   /** Closes this attempt, opens the next, releases the claim. Returns the next attempt's number, if there is room for it. */
   openNextAttempt(claim: Claim, next: NextAttempt, nowMs: number): Promise<number | NoRoom>;
-  /** Settles the operation and releases the claim. Returns the operation that is now first in line, if any. */
+  /** Settles the operation and releases the claim. */
   settle: Pins['settle'];
   takeSendRight: Pins['takeSendRight'];
   supersede: Pins['supersede'];

@@ -6,7 +6,14 @@
  */
 import { isHousekeeping, type Pin } from '../core/operation.ts';
 import { createSortableId } from '../platform/ids.ts';
-import { addNextInLine, addSettlement, nextInLine, type Settlement, settle } from './attempt-endings.ts';
+import {
+  type AfterSettling,
+  addSettlement,
+  afterSettling,
+  askWhatFollows,
+  type Settlement,
+  settle,
+} from './attempt-endings.ts';
 import { type Claim, ClaimLostError } from './claims.ts';
 import type { Keys } from './keys.ts';
 import type { Reading } from './reading.ts';
@@ -20,13 +27,9 @@ export interface Pins {
    */
   takeSendRight(claim: Claim, nowMs: number): Promise<'sent' | 'broken'>;
   /** Settles as superseded; `joined`: a caller wants it by now, so that it has to be carried out. */
-  supersede(
-    claim: Claim,
-    settlement: Settlement,
-    nowMs: number,
-  ): Promise<'joined' | { readonly next: string | undefined }>;
-  /** Settles any operation. Returns the operation that is now first in line, if any. */
-  settle(claim: Claim, settlement: Settlement, nowMs: number): Promise<string | undefined>;
+  supersede(claim: Claim, settlement: Settlement, nowMs: number): Promise<'joined' | AfterSettling>;
+  /** Settles any operation. */
+  settle(claim: Claim, settlement: Settlement, nowMs: number): Promise<AfterSettling>;
 }
 
 /** Who resumes what activity found being paused; shown wherever people ask who asked. */
@@ -64,8 +67,8 @@ export function createPins(keys: Keys, reading: Reading): Pins {
       const { pin } = claim.operation;
       if (pin === undefined) return 'joined';
       const transaction = addSettlement(guardPinned(claim, keys, pin), keys, claim, settlement, nowMs);
-      const written = await attempt(claim, addNextInLine(transaction, keys, claim));
-      return written.ok ? { next: nextInLine(written.replies) } : 'joined';
+      const written = await attempt(claim, askWhatFollows(transaction, keys, claim));
+      return written.ok ? afterSettling(written.replies) : 'joined';
     },
 
     async settle(claim, settlement, nowMs) {
@@ -84,13 +87,13 @@ async function settlePause(
   pin: Pin,
   settlement: Settlement,
   nowMs: number,
-): Promise<string | undefined> {
+): Promise<AfterSettling> {
   const { operation } = claim;
   const settled = (transaction: Transaction) => addSettlement(transaction, keys, claim, settlement, nowMs);
   for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts += 1) {
     const quiet = settled(guardQuiet(guardPinned(claim, keys, pin), keys, claim, pin));
-    const written = await attempt(claim, addNextInLine(quiet, keys, claim));
-    if (written.ok) return nextInLine(written.replies);
+    const written = await attempt(claim, askWhatFollows(quiet, keys, claim));
+    if (written.ok) return afterSettling(written.replies);
     if (written.refusedBy === 'pinned') return settle(keys, claim, settlement, nowMs);
 
     const sandbox = await reading.sandbox(operation.sandboxId);
@@ -103,8 +106,8 @@ async function settlePause(
       guardPinned(claim, keys, pin).guardField(keys.sandbox(sandbox.id), 'version', sandbox.version),
     );
     submitResume(crossed, keys, operation.sandboxId, nowMs);
-    const resumed = await attempt(claim, addNextInLine(crossed, keys, claim));
-    if (resumed.ok) return nextInLine(resumed.replies);
+    const resumed = await attempt(claim, askWhatFollows(crossed, keys, claim));
+    if (resumed.ok) return afterSettling(resumed.replies);
   }
   throw new ClaimLostError(`the record of ${operation.sandboxId} kept changing while its pause settled`);
 }

@@ -209,7 +209,7 @@ async function giveUp(
       ? { guestFate: failure.kind === 'stuck' ? 'stuck' : 'carry' }
       : sandboxAfterFailure(claim, failure, condemn, observed)),
   };
-  const next = await deps.store.attempts.settle(claim, settlement, deps.nowMs());
+  const { next } = await deps.store.attempts.settle(claim, settlement, deps.nowMs());
   deps.log.error(
     { operationId: operation.id, sandboxId: operation.sandboxId, code, kind: failure.kind },
     `${operation.kind} gave up: ${operationFailure.message}`,

@@ -194,8 +194,8 @@ async function settle(
   settlement: Settlement,
 ): Promise<AttemptResult> {
   const { store, submitter, nowMs } = deps;
-  const next = await store.attempts.settle(session.current(), settlement, nowMs());
+  const { next, troubled } = await store.attempts.settle(session.current(), settlement, nowMs());
   if (next !== undefined) await submitter.advance(next);
-  if (settlement.operation.state === 'succeeded') deps.successes.tell(session.claim);
+  if (settlement.operation.state === 'succeeded') deps.successes.tell(session.claim, troubled);
   return { result: 'succeeded', summary: settlement.sandbox?.state ?? settlement.operation.state };
 }

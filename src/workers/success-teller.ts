@@ -1,5 +1,5 @@
 /**
- * Tells the breaker, the alerts and the count of starts what succeeded. Whoever waits for the operation was told
+ * Tells the breaker and the alerts, where there are any, and the count of starts what succeeded. Whoever waits for the operation was told
  * before, and nothing of an attempt waits for this: what succeeds while one lot is told goes together with the
  * next, so that a busy worker asks Redis once for many. What a crash loses is a count, and a success that the next
  * one repeats.
@@ -11,12 +11,14 @@ import type { Claim } from '../store/claims.ts';
 import { type BreakerDeps, faultSubject, withoutFailing } from './breaker-subject.ts';
 
 export interface SuccessTeller {
-  tell(claim: Claim): void;
+  /** `troubled`: some breaker or alert may have to hear of it; else only starts are counted. */
+  tell(claim: Claim, troubled: boolean): void;
   /** Resolves once everything was told. */
   close(): Promise<void>;
 }
 
 interface Lot {
+  troubled: boolean;
   /** A usable guest proves more than a pause. */
   usable: boolean;
   starts: number;
@@ -41,10 +43,12 @@ export function createSuccessTeller(deps: BreakerDeps): SuccessTeller {
   }
 
   return {
-    tell({ operation, sandbox }) {
+    tell({ operation, sandbox }, troubled) {
       const { kind, route } = operation;
       if (kind !== 'start' && kind !== 'pause' && kind !== 'resume') return;
-      lot ??= { usable: false, starts: 0, fellBack: 0, subjects: new Set() };
+      if (kind !== 'start' && !troubled) return;
+      lot ??= { troubled: false, usable: false, starts: 0, fellBack: 0, subjects: new Set() };
+      lot.troubled ||= troubled;
       lot.subjects.add(faultSubject(provider.name, operation, sandbox?.request.preset));
       if (kind === 'start') {
         lot.usable = true;
@@ -61,15 +65,16 @@ export function createSuccessTeller(deps: BreakerDeps): SuccessTeller {
 
 async function tellLot(
   { store, provider }: BreakerDeps,
-  { usable, starts, fellBack, subjects }: Lot,
+  { troubled, usable, starts, fellBack, subjects }: Lot,
   nowMs: number,
 ): Promise<void> {
   const faults = [...subjects].flatMap((subject) =>
     Object.values(CONFIGURATION_FAULTS).map((name): AlertKey => ({ name, subject })),
   );
+  const result = usable ? 'usable' : 'completed';
   await Promise.all([
     ...(starts > 0 ? [store.startCounts.add({ total: starts, fellBack }, nowMs)] : []),
-    store.breakers.record(provider.failureDomain, { result: usable ? 'usable' : 'completed' }, nowMs),
-    store.alerts.clearAll(faults, nowMs),
+    ...(troubled ? [store.breakers.record(provider.failureDomain, { result }, nowMs)] : []),
+    ...(troubled ? [store.alerts.clearAll(faults, nowMs)] : []),
   ]);
 }
