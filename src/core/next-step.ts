@@ -74,6 +74,13 @@ const TRANSIENT: ReadonlySet<FailureKind> = new Set([
   'interrupted',
 ]);
 
+/**
+ * Left nothing, and gone at the next try as likely as not: a fault of the provider, or a request that could not leave
+ * in its time. Another candidate is tried sooner; the last one is tried again. A refused connection is not among them:
+ * who has nowhere else to go is told at once that the provider is away.
+ */
+const TRY_AGAIN_ALONE: ReadonlySet<FailureKind> = new Set(['provider_error', 'timed_out']);
+
 export function decideNextStep(input: NextStepInput): NextStep {
   if (input.failure.kind === 'waiting' && !input.destroyWaits) return decideWaiting(input);
   return input.kind === 'start' ? decideForStart(input) : decideInPlace(input);
@@ -114,7 +121,7 @@ function decideForStart(input: NextStepInput): NextStep {
     return withinDeadline(input, { step: 'retry', delayMs: 0, sameGuest: false });
   }
   const waitsHere = failure.kind === 'contention' || failure.kind === 'rate_limited';
-  const nowhereElse = input.remaining.length === 0 && failure.kind === 'provider_error';
+  const nowhereElse = input.remaining.length === 0 && TRY_AGAIN_ALONE.has(failure.kind);
   const proved = failure.kind === 'interrupted';
   if ((waitsHere || nowhereElse || proved) && input.triesHere < MAX_START_TRIES) {
     return withinDeadline(input, { step: 'retry', delayMs: retryDelayMs(input), sameGuest: true });

@@ -148,6 +148,17 @@ describe('a start that left nothing', () => {
       { failure: failure('provider_error', 'none'), remaining: [] },
       retry(500),
     ],
+    ['goes on when its request could not leave in time', { failure: failure('timed_out', 'none') }, TO_MORPH],
+    [
+      'sends a request that could not leave in time again with nobody left',
+      { failure: failure('timed_out', 'none'), remaining: [] },
+      retry(500),
+    ],
+    [
+      'gives up on a request that could not leave four times',
+      { failure: failure('timed_out', 'none'), remaining: [], triesHere: 4 },
+      giveUp('no_provider_available'),
+    ],
     ['carries on after a crash', { failure: failure('interrupted', 'none') }, retry(500)],
     ['takes another guest at once when the place was taken', { failure: foreign }, retry(0, false)],
     ['goes on when the fourth place was taken too', { failure: foreign, triesHere: 4 }, TO_MORPH],
