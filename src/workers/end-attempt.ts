@@ -10,7 +10,7 @@ import type { GuestFate } from '../store/guest-fate.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import type { AttemptSession } from './attempt-session.ts';
 import { tellOfFailure } from './mind-breaker.ts';
-import { stateFromObservation } from './observed-state.ts';
+import { isAsRecorded, stateFromObservation } from './observed-state.ts';
 import { type Remaining, remainingCandidates } from './remaining-candidates.ts';
 import type { WorkerDeps } from './worker-deps.ts';
 
@@ -279,7 +279,8 @@ function sandboxAfterFailure(
     };
   }
   const seen = observed && stateFromObservation(observed, cause);
-  if (seen) return seen;
+  const isNews = seen && (CHANGES.has(operation.kind) || !isAsRecorded(seen, sandbox));
+  if (isNews) return seen;
   if (!CHANGES.has(operation.kind)) return { guestFate: 'carry' };
   // The state itself was overwritten by the claim; this is there only while paused. A pause may have been asked
   // of a paused sandbox, and a resume of a running one.

@@ -12,11 +12,17 @@ export function settleAsObserved(
 ): Settlement {
   const { cause, since } = explainMove(observed, sandbox, nowMs);
   const found = stateFromObservation(observed, cause);
-  const asRecorded =
-    found?.sandbox?.state === sandbox?.state && found?.sandbox?.preservesRam === sandbox?.preservesRam;
   const operation = { state: 'succeeded' as const };
-  if (found === undefined || asRecorded) return { operation, guestFate: 'carry' };
+  if (found === undefined || isAsRecorded(found, sandbox)) return { operation, guestFate: 'carry' };
   return { operation, ...found, ...(since ? { since } : {}) };
+}
+
+/** Then there is nothing to write: a state that is written anew counts as a change, from which idleness is counted. */
+export function isAsRecorded(
+  { sandbox: found }: Pick<Settlement, 'sandbox'>,
+  sandbox: Pick<Sandbox, 'state' | 'preservesRam'> | undefined,
+): boolean {
+  return found?.state === sandbox?.state && found?.preservesRam === sandbox?.preservesRam;
 }
 
 /**

@@ -50,3 +50,20 @@ test('a refresh of a sandbox that has ended asks nobody', async () => {
   await api.test.producer.destroy(id);
   expect(await refreshed(id)).toMatchObject({ status: 200, body: { state: 'destroyed' } });
 });
+
+test('a refresh that fails and then sees the sandbox as recorded is no activity: its idleness goes on', async () => {
+  const { id } = await started('morph');
+  const { store } = api.test.system;
+  const known = () => store.redis.hmget(store.keys.activity(id), 'sequence', 'runningSinceMs');
+  const before = await known();
+  api.test.simulators.morph.faults.add({
+    method: 'GET',
+    path: '/instance/',
+    action: { kind: 'error', status: 403, message: 'Forbidden' },
+    times: 1,
+  });
+  expect((await refreshed(id)).body).toMatchObject({ state: 'running' });
+  const operations = await store.redis.xrange(store.keys.events, '-', '+');
+  expect(operations.filter(([, fields]) => fields.includes('attempt.failed'))).toHaveLength(1);
+  expect(await known()).toEqual(before);
+});
