@@ -1,5 +1,6 @@
 import type { FailureReport } from './failure.ts';
 import type { ProviderName } from './provider-name.ts';
+import type { GuestClock } from './reconnect.ts';
 import type { Reservation } from './reservation.ts';
 import type { SandboxState } from './sandbox-state.ts';
 
@@ -128,6 +129,8 @@ export interface Operation {
   readonly failure?: OperationFailure;
   /** For a resume: whether memory was kept. */
   readonly memoryKept?: boolean;
+  /** For a resume: the guest's clock, where it was read. */
+  readonly clock?: GuestClock;
   /** For a resume: an attempt of it booted the guest from its disk, so memory cannot have been kept. */
   readonly coldBooted?: boolean;
   /** What a start holds in budgets. */

@@ -3,7 +3,7 @@ import type { HistoryEntry } from './events.ts';
 import type { IdleOutlook } from './idle-outlook.ts';
 import type { Attempt, Operation, OperationFailure, OperationKind, OperationState } from './operation.ts';
 import type { ProviderName } from './provider-name.ts';
-import type { Reconnect } from './reconnect.ts';
+import type { GuestClock, Reconnect } from './reconnect.ts';
 import type { ProviderStatus } from './route.ts';
 import { expiresAtMs, type Sandbox, type SandboxState } from './sandbox.ts';
 import type { WorkloadType } from './start-request.ts';
@@ -91,6 +91,7 @@ export interface OperationView {
   readonly leftOut: readonly { readonly provider: ProviderName; readonly reason: string }[];
   readonly failure?: OperationFailure;
   readonly memoryKept?: boolean;
+  readonly clock?: GuestClock;
   /** Who asked for it: the name of a token, a client or a sweep. */
   readonly requestedBy?: string;
   readonly createdAtMs: number;
@@ -107,6 +108,7 @@ export function viewOperation(operation: Operation): OperationView {
     leftOut: operation.route.leftOut,
     failure: operation.failure,
     memoryKept: operation.memoryKept,
+    clock: operation.clock,
     requestedBy: operation.requestedBy,
     createdAtMs: operation.createdAtMs,
     settledAtMs: operation.settledAtMs,

@@ -108,6 +108,8 @@ export function simulatedBackends(
       cordonedNodes: [],
       reserves: { hostMib: 2048, resumeShare: 0.1 },
       execToken: false,
+      // Its guests have an agent and a clock that sleeps with them, so that the demo shows it set.
+      setClock: true,
       tls: { verify: true },
       vmidRange: SIMULATED_VMIDS,
       failureDomain: 'pve:simulated',

@@ -97,13 +97,15 @@ function pveDeps(
 
 function pveOptions(pve: PveBackend, options: ProvidersOptions): PveOptions {
   const { nodes, cordonedNodes, reserves, failureDomain, simulated, endpointUrlTemplate } = pve;
-  const { execToken, cloudInit } = pve;
+  const { execToken, setClock, cloudInit } = pve;
   return {
     ...(nodes && { nodes }),
     cordonedNodes,
     reserves,
     failureDomain,
     simulated,
+    setClock,
+    ...(options.nowMs && { nowMs: options.nowMs }),
     deployment: options.deployment,
     cloneTimeoutMs: options.timing.cloneTimeoutMs,
     firstBoot: { ...(execToken && CMUX_EXEC_TOKEN), ...(cloudInit && { cloudInit }) },

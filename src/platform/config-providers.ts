@@ -14,6 +14,8 @@ export interface PveConfig {
   readonly reserves: MemoryReserves;
   /** Whether containers get a token for cmux's exec daemon. */
   readonly execToken: boolean;
+  /** Whether the clock of a VM is set when it wakes. */
+  readonly setClock: boolean;
   /** Cloud-init of VMs, by Proxmox's own names. */
   readonly cloudInit?: Readonly<Record<string, string>>;
   readonly publicDomain?: string;
@@ -120,6 +122,7 @@ export function readPve(
     cordonedNodes: env.PVE_CORDONED_NODES,
     reserves: { hostMib: env.PVE_HOST_RESERVE_MIB, resumeShare: env.PVE_RESUME_RESERVE / 100 },
     execToken: env.PVE_LXC_EXEC_TOKEN,
+    setClock: env.PVE_SET_CLOCK,
     ...(env.PVE_CLOUD_INIT && { cloudInit: env.PVE_CLOUD_INIT }),
     ...(publicDomain !== undefined && { publicDomain }),
     tls,

@@ -44,6 +44,7 @@ export const environmentSchema = z.object({
   PVE_HOST_RESERVE_MIB: read.wholeNumber(0, 1_048_576).default(2_048),
   PVE_RESUME_RESERVE: read.percentage.default(10),
   PVE_LXC_EXEC_TOKEN: read.flag.default(false),
+  PVE_SET_CLOCK: read.flag.default(false),
   PVE_CLOUD_INIT: read.namedTexts(CLOUD_INIT_KEYS).optional(),
   PVE_PUBLIC_DOMAIN: read
     .matching(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$/i, 'this is no domain name')
@@ -142,6 +143,7 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   PVE_HOST_RESERVE_MIB: 'use 2048',
   PVE_RESUME_RESERVE: 'use 10%',
   PVE_LXC_EXEC_TOKEN: TRUE_OR_FALSE,
+  PVE_SET_CLOCK: TRUE_OR_FALSE,
   PVE_CLOUD_INIT:
     "give name=value pairs separated by semicolons, such as ciuser=cmux;ipconfig0=ip=dhcp, of Proxmox's own names",
   PVE_PUBLIC_DOMAIN: 'give the domain under which sandboxes are reached, such as sandboxes.example.com',

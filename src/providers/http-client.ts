@@ -35,7 +35,8 @@ export interface HttpClientOptions {
   readonly maxConnections: number;
 }
 
-export type HttpParams = Readonly<Record<string, string | number | undefined>>;
+/** A list is sent as its key once for each. */
+export type HttpParams = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -167,7 +168,9 @@ function encode(request: HttpRequest, prefix: string, headers: Readonly<Record<s
 function encodeParams(params: HttpParams): string {
   const pairs = new URLSearchParams();
   for (const [name, value] of Object.entries(params)) {
-    if (value !== undefined) pairs.append(name, String(value));
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined) pairs.append(name, String(one));
+    }
   }
   return pairs.toString();
 }

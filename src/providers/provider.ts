@@ -20,6 +20,7 @@ import type { Endpoint, GuestCondition, GuestIntent, GuestRef, GuestSize } from 
 import type { Marker } from '../core/marker.ts';
 import type { BilledSize } from '../core/price-book.ts';
 import type { ProviderName } from '../core/provider-name.ts';
+import type { ClockReport } from '../core/reconnect.ts';
 import type { Sources } from '../core/start-request.ts';
 
 export type { CapacityReport, GuestCondition };
@@ -141,6 +142,8 @@ export interface ResumeResult {
   readonly facts: GuestFacts;
   /** False when the guest came up from its disk alone. */
   readonly memoryKept: boolean;
+  /** Only where a guest's clock stands still while it sleeps. */
+  readonly clock?: ClockReport;
 }
 
 export interface ProviderHealth {

@@ -11,6 +11,10 @@ export interface GuestMemory {
   readonly runningSinceMs: number | null;
   /** Before this time the guest runs but its services do not answer yet. */
   readonly servicesUpAtMs: number;
+  /** Since when it is frozen; its clock stands still from then on. */
+  readonly frozenAtMs?: number;
+  /** How far its clock is behind: what it slept since it was last set or booted. */
+  readonly clockBehindMs?: number;
   /** What commands put into the guest's memory; absent until the first one. */
   readonly contents?: MemoryContents;
 }
@@ -45,12 +49,19 @@ export function coldBoot(memory: GuestMemory, nowMs: number, servicesMs: number)
 }
 
 export function freeze(memory: GuestMemory, nowMs: number): GuestMemory {
-  return { ...memory, ranMs: ranMsAt(memory, nowMs), runningSinceMs: null };
+  const { frozenAtMs = nowMs } = memory;
+  return { ...memory, ranMs: ranMsAt(memory, nowMs), runningSinceMs: null, frozenAtMs };
 }
 
-/** The guest goes on where it was frozen; its services had been up, so they answer at once. */
+/** The guest goes on where it was frozen, its clock too; its services had been up, so they answer at once. */
 export function thaw(memory: GuestMemory, nowMs: number): GuestMemory {
-  return { ...memory, runningSinceMs: nowMs, servicesUpAtMs: Math.min(memory.servicesUpAtMs, nowMs) };
+  const { frozenAtMs = nowMs, clockBehindMs = 0, ...rest } = memory;
+  return {
+    ...rest,
+    runningSinceMs: nowMs,
+    servicesUpAtMs: Math.min(memory.servicesUpAtMs, nowMs),
+    clockBehindMs: clockBehindMs + nowMs - frozenAtMs,
+  };
 }
 
 /** Power off: what was in memory is gone. */
@@ -64,6 +75,11 @@ export function counterOf(memory: GuestMemory, nowMs: number): number {
 
 export function servicesAnswer(memory: GuestMemory, nowMs: number): boolean {
   return memory.runningSinceMs !== null && nowMs >= memory.servicesUpAtMs;
+}
+
+/** What a running guest takes the time to be. */
+export function clockMsAt({ clockBehindMs = 0 }: GuestMemory, nowMs: number): number {
+  return nowMs - clockBehindMs;
 }
 
 /** Running time since the last cold boot. */

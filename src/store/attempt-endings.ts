@@ -8,7 +8,7 @@ import type { FailureReport } from '../core/failure.ts';
 import type { BillingInstant } from '../core/ledger.ts';
 import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
-import type { Reconnect } from '../core/reconnect.ts';
+import type { GuestClock, Reconnect } from '../core/reconnect.ts';
 import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandbox.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
 import { billFate, billSandboxState } from './billing.ts';
@@ -39,6 +39,7 @@ export interface Settlement {
     readonly state: Extract<OperationState, 'succeeded' | 'failed' | 'superseded'>;
     readonly failure?: OperationFailure;
     readonly memoryKept?: boolean;
+    readonly clock?: GuestClock;
   };
   /** The failure of this attempt, when it failed. */
   readonly attemptFailure?: FailureReport;
@@ -170,7 +171,7 @@ export function addSettlement(
 ): Transaction {
   const { operation } = claim;
   const operationKey = keys.operation(operation.id);
-  const { state, failure, memoryKept } = settlement.operation;
+  const { state, failure, memoryKept, clock } = settlement.operation;
   transaction
     .setFields(operationKey, {
       ...attemptField(closedAttempt(claim, settlement, nowMs)),
@@ -178,6 +179,7 @@ export function addSettlement(
       settledAtMs: nowMs,
       failure: failure && JSON.stringify(failure),
       memoryKept: memoryKept === undefined ? undefined : String(memoryKept),
+      clock: clock && JSON.stringify(clock),
     })
     .command('PEXPIRE', operationKey, RETENTION_MS);
   if (settlement.sandbox) {

@@ -162,6 +162,7 @@ const operationSchema = z.object({
   settledAtMs: stored.exactOptional(),
   failure: json(operationFailure).exactOptional(),
   memoryKept: flag.exactOptional(),
+  clock: json(z.object({ behindMs: z.number(), isRight: z.boolean() })).exactOptional(),
   coldBooted: flag.exactOptional(),
   requestedBy: z.string().exactOptional(),
   reserved: json(z.object({ budgets: z.array(z.string()), microUsd: z.number() })).exactOptional(),

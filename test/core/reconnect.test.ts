@@ -13,3 +13,12 @@ test.each([
 ])('%s: whoever uses it is told what to do', (_, before, after, memoryKept, told) => {
   expect(planReconnect(before, after, memoryKept)).toEqual(told);
 });
+
+test.each([
+  ['of a guest whose clock does not sleep', undefined, false],
+  ['that was set', { behindMs: 3_600_000, isRight: true }, false],
+  ['that could not be set', { behindMs: 3_600_000, isRight: false }, true],
+  ['that nobody read', 'unknown' as const, true],
+])('a clock %s is to be set by whoever uses it, or not', (_case, clock, isTold) => {
+  expect(planReconnect([WORKER], [WORKER], true, clock).includes('clock')).toBe(isTold);
+});

@@ -203,8 +203,13 @@ describe('primary and fallbacks', () => {
     ],
     [
       'what containers and VMs are told',
-      { ...ALL, PVE_LXC_EXEC_TOKEN: 'yes', PVE_CLOUD_INIT: 'ciuser=cmux; ipconfig0=ip=dhcp' },
-      { execToken: true, cloudInit: { ciuser: 'cmux', ipconfig0: 'ip=dhcp' } },
+      {
+        ...ALL,
+        PVE_LXC_EXEC_TOKEN: 'yes',
+        PVE_SET_CLOCK: 'yes',
+        PVE_CLOUD_INIT: 'ciuser=cmux; ipconfig0=ip=dhcp',
+      },
+      { execToken: true, setClock: true, cloudInit: { ciuser: 'cmux', ipconfig0: 'ip=dhcp' } },
     ],
   ])('reads %s', (_case, variables, pve) => {
     expect(service(variables).pve).toMatchObject(pve);

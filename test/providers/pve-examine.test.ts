@@ -40,6 +40,7 @@ async function examinePve(
         cordonedNodes: [],
         reserves: { hostMib: 2048, resumeShare: 0.1 },
         execToken: false,
+        setClock: false,
         tls: { verify: true },
         vmidRange: { first: 20_000, last: 29_999 },
         failureDomain: 'pve:test',
@@ -88,12 +89,28 @@ describe('privileges', () => {
   );
 
   it('does not ask for the agent where nobody needs it', () => {
-    const needed = neededPrivileges({ major: 9, asksAgent: false, cloudInit: false });
+    const needed = neededPrivileges({ major: 9, asksAgent: false, cloudInit: false, setClock: false });
     expect(needed.map(({ privilege }) => privilege)).not.toContain('VM.GuestAgent.Audit');
   });
 
+  it.each([
+    ['9.2.3', 'VM.GuestAgent.Unrestricted'],
+    ['8.4.5', 'VM.Monitor'],
+  ])('names the one that %s needs to set clocks, once', async (version, privilege) => {
+    const acl = { '/': allPrivileges(Number(version[0])).filter((held) => held !== privilege) };
+    const { text } = await examinePve({ version, acl }, { setClock: true });
+    expect(text).toContain(`the token lacks ${privilege} on /vms: PVE_SET_CLOCK`);
+    const asked = neededPrivileges({
+      major: Number(version[0]),
+      asksAgent: true,
+      cloudInit: false,
+      setClock: true,
+    });
+    expect(asked.filter(({ privilege: name }) => name === privilege)).toHaveLength(1);
+  });
+
   it('is satisfied with exactly those it names', async () => {
-    const needed = neededPrivileges({ major: 9, asksAgent: true, cloudInit: false });
+    const needed = neededPrivileges({ major: 9, asksAgent: true, cloudInit: false, setClock: false });
     const { healthy } = await examinePve({ acl: { '/': needed.map(({ privilege }) => privilege) } });
     expect(healthy).toBe(true);
   });

@@ -63,6 +63,8 @@ export interface PveRigOptions {
   readonly requestTimeoutMs?: number;
   readonly byAddress?: boolean;
   readonly vmids?: VmidPool;
+  /** The clock of the simulators. */
+  readonly nowMs?: () => number;
   /** What the driver is told beyond what every rig needs. */
   readonly driver?: Partial<PveOptions>;
 }
@@ -77,6 +79,7 @@ export const startPveLxcRig = (options?: PveRigOptions) => startPveRig('pve-lxc'
 
 export async function startPveRig(kind: keyof typeof PVE_KINDS, options: PveRigOptions = {}) {
   const simulators = await startSimulators({
+    ...(options.nowMs && { nowMs: options.nowMs }),
     pve: {
       token: TOKEN,
       templates: [PVE_KINDS[kind].template],

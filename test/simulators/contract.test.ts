@@ -155,6 +155,7 @@ describe.skipIf(!hasContracts).each(['8.4.5', '9.2.3'])(
       const interfaces = `${vm}/agent/network-get-interfaces`;
       await check('GET', interfaces, `${api.vm(VMID)}/agent/network-get-interfaces`);
       const exec = { command: 'tee', 'input-data': 'x' };
+      await check('GET', `${vm}/agent/get-time`, `${api.vm(VMID)}/agent/get-time`);
       const { pid } = await check('POST', `${vm}/agent/exec`, `${api.vm(VMID)}/agent/exec`, exec);
       const done = `${api.vm(VMID)}/agent/exec-status?pid=${pid}`;
       await check('GET', `${vm}/agent/exec-status`, done);

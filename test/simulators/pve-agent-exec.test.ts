@@ -38,6 +38,21 @@ describe('commands in a simulated VM', () => {
     });
   });
 
+  it('read and set the clock, which stands still while the guest does', async () => {
+    const { api, run } = await guest();
+    const time = async () => (await api.get(`${api.vm(VMID)}/agent/get-time`)).body.data.result / 1e6;
+    const [asleepFrom, ownTime] = [Date.now(), await time()];
+    await api.suspend(VMID);
+    const asleepMs = Date.now() - asleepFrom;
+    await api.start(VMID);
+    expect(Date.now() - (await time())).toBeGreaterThan(0);
+    expect((await time()) - ownTime).toBeLessThan(Date.now() - asleepFrom);
+    expect(asleepMs).toBeGreaterThan(0);
+    expect(await run(['date', '-s', '@1700000000'])).toEqual({ exited: 1, exitcode: 0 });
+    expect((await time()) - 1_700_000_000_000).toBeLessThan(60_000);
+    expect(await run(['date', '-s', 'yesterday'])).toMatchObject({ exitcode: 1 });
+  });
+
   it('plant a process that lives on through hibernation and is unknown after a boot', async () => {
     const { api, exec, status } = await guest();
     const { pid } = (await exec(['sleep', '3600'])).body.data;

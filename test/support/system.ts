@@ -51,6 +51,8 @@ export interface TestSystemOptions {
   readonly templates?: LocalSimulatorOptions['templates'];
   /** Whether containers get a token for cmux's exec daemon. Default false. */
   readonly execToken?: boolean;
+  /** Whether the clocks of VMs are set when they wake. Default false. */
+  readonly setClock?: boolean;
   readonly secretsKey?: string;
   readonly onStep?: SystemOptions['onStep'];
   readonly webhook?: SystemOptions['webhook'];
@@ -91,7 +93,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
   const { pve, ...others } = simulatedBackends(simulators);
   const backends: Backends = {
     ...others,
-    ...(pve && { pve: { ...pve, execToken: test.execToken === true } }),
+    ...(pve && { pve: { ...pve, execToken: test.execToken === true, setClock: test.setClock === true } }),
   };
   const options: SystemOptions = {
     redis: { url: test.redisUrl ?? sharedRedisUrl(), durability: 'managed' },

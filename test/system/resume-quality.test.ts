@@ -6,7 +6,7 @@ let world: TestSystem;
 afterEach(() => world.close());
 
 test.each([
-  ['pve-vm', ['connections']],
+  ['pve-vm', ['connections', 'clock']],
   ['pve-lxc', ['connections', 'processes']],
   ['morph', ['connections']],
 ] as const)(
@@ -26,6 +26,19 @@ test.each([
     expect((await world.producer.pause(id, { requiresRamSnapshot: keepsMemory })).reconnect).toBeUndefined();
   },
 );
+
+test('a resume that set the clock says how far it was behind, and leaves nothing to do about it', async () => {
+  world = await startTestSystem({ setClock: true });
+  const { id } = await world.producer.start({ preset: PRESET, preferredProvider: 'pve-vm' });
+  await world.producer.pause(id);
+  const { reconnect } = await world.producer.resume(id);
+  expect(reconnect).toEqual(['connections']);
+  const { operations } = await world.producer.why(id);
+  expect(operations.find(({ kind }) => kind === 'resume')?.clock).toEqual({
+    behindMs: expect.any(Number),
+    isRight: true,
+  });
+});
 
 test('a resume of what runs already breaks no connection', async () => {
   world = await startTestSystem();

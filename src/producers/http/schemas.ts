@@ -34,7 +34,7 @@ export const sandboxSchema = z.object({
     .readonly()
     .exactOptional()
     .describe(
-      'After a resume: open connections anew, read endpoints anew because they changed, start again what ran in it.',
+      'After a resume: open connections anew, read endpoints anew because they changed, start again what ran in it, set its clock, which may be behind by the time it slept.',
     ),
   remediation: z.string().exactOptional().describe('What only a person at the provider can do, while stuck.'),
   cause: z
@@ -119,6 +119,12 @@ export const operationSchema = z.object({
   leftOut: z.array(z.object({ provider, reason: z.string() })),
   failure: operationFailureSchema.exactOptional(),
   memoryKept: z.boolean().exactOptional().describe('For a resume.'),
+  clock: z
+    .object({ behindMs: z.number(), isRight: z.boolean() })
+    .exactOptional()
+    .describe(
+      'For a resume that read the guest’s clock: how far it was behind, and whether it is right now.',
+    ),
   requestedBy: z.string().exactOptional(),
   createdAtMs: unixMs,
   settledAtMs: unixMs.exactOptional(),

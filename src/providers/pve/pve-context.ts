@@ -72,6 +72,10 @@ export interface PveOptions {
   readonly addressTimeoutMs?: number;
   /** How long a container may take to shut down before it is stopped. Default 60 s, Proxmox's own. */
   readonly shutdownTimeoutMs?: number;
+  /** Whether the clock of a VM is set when it wakes, by `date` through its agent. */
+  readonly setClock?: boolean;
+  /** What guests' clocks are held against. Default: the clock of this process. */
+  readonly nowMs?: () => number;
   /** For tests: a permit is doubted, and a lock on a template stuck, after these. */
   readonly patience?: { readonly permitLeaseMs: number; readonly templateLockMs: number };
 }

@@ -63,6 +63,7 @@ async function examineRights(
     major: Number(version.split('.')[0]),
     asksAgent: context.kind.path === 'qemu' && context.options.endpointUrlTemplate === undefined,
     cloudInit: context.options.firstBoot?.cloudInit !== undefined,
+    setClock: context.kind.path === 'qemu' && context.options.setClock === true,
   });
   const missing: NeededPrivilege[] = [];
   for (const path of new Set(needed.map((need) => need.path))) {

@@ -6,6 +6,7 @@ export interface PrivilegeNeeds {
   /** Guests' addresses are asked of the agent: there is no PVE_PUBLIC_DOMAIN. */
   readonly asksAgent: boolean;
   readonly cloudInit: boolean;
+  readonly setClock: boolean;
 }
 
 export interface NeededPrivilege {
@@ -19,8 +20,13 @@ export function neededPrivileges({
   major,
   asksAgent,
   cloudInit,
+  setClock,
 }: PrivilegeNeeds): readonly NeededPrivilege[] {
   const vms = (privilege: string, why: string): NeededPrivilege => ({ path: '/vms', privilege, why });
+  const asking = [major >= 9 ? 'VM.GuestAgent.Audit' : 'VM.Monitor', 'asking VMs for their address'] as const;
+  const setting = [major >= 9 ? 'VM.GuestAgent.Unrestricted' : 'VM.Monitor', 'PVE_SET_CLOCK'] as const;
+  // The one for setting covers what asking needs.
+  const agentPrivileges = setClock ? [setting] : asksAgent ? [asking] : [];
   return [
     vms('VM.Allocate', 'making and destroying guests'),
     vms('VM.Audit', 'seeing them'),
@@ -31,9 +37,7 @@ export function neededPrivileges({
     vms('VM.Config.Options', 'tags, protection and the environment of containers'),
     ...(cloudInit ? [vms('VM.Config.Cloudinit', 'PVE_CLOUD_INIT')] : []),
     vms('VM.PowerMgmt', 'starting, suspending and stopping'),
-    ...(asksAgent
-      ? [vms(major >= 9 ? 'VM.GuestAgent.Audit' : 'VM.Monitor', 'asking VMs for their address')]
-      : []),
+    ...agentPrivileges.map(([privilege, why]) => vms(privilege, why)),
     { path: '/storage', privilege: 'Datastore.AllocateSpace', why: 'disks and memory images' },
     { path: '/storage', privilege: 'Datastore.Audit', why: 'seeing whether a memory image fits' },
     {

@@ -162,6 +162,13 @@ export const taskLogSchema = z.array(z.object({ t: z.string() }));
 
 export const versionSchema = z.object({ version: z.string() });
 
+/** GET …/agent/get-time: nanoseconds since 1970. */
+export const agentTimeSchema = z.object({ result: z.number() });
+
+export const agentExecSchema = z.object({ pid: integer });
+
+export const agentExecStatusSchema = z.object({ exited: isSet });
+
 /** GET …/agent/network-get-interfaces; a failure inside the guest is a 200 without a list (facts §4). */
 export const agentInterfacesSchema = z.object({
   result: z.union([

@@ -6,6 +6,7 @@ import type { GuestRef } from '../../core/guest.ts';
 import type { PauseResult, ProviderCall, ResumeResult } from '../provider.ts';
 import { isProviderError, ProviderError, withEffect } from '../provider-error.ts';
 import { giveUpReservation, reserveForResume } from './pve-capacity.ts';
+import { rightClock } from './pve-clock.ts';
 import type { PveContext } from './pve-context.ts';
 import { readFacts } from './pve-endpoints.ts';
 import { isRefusal, PveError } from './pve-errors.ts';
@@ -55,7 +56,10 @@ export async function resumeVm(
   const facts = await readFacts(own, context, call).catch((error: unknown) => {
     throw isProviderError(error) ? withEffect(error, 'applied') : error;
   });
-  return { facts, memoryKept };
+  // A boot from disk takes the time from the machine's own clock, which is the host's.
+  return memoryKept
+    ? { facts, memoryKept, clock: await rightClock(own.place, context, call) }
+    : { facts, memoryKept };
 }
 
 /** False when it came up from its disk alone. */

@@ -33,7 +33,7 @@ export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): 
   };
   const ref = requireGuestRef(session);
   const askedAtMs = deps.nowMs();
-  const { facts, memoryKept } = await provider.resume(
+  const { facts, memoryKept, clock } = await provider.resume(
     ref,
     { allowColdBoot: !promised || onLostMemory === 'cold-boot' },
     call,
@@ -45,9 +45,13 @@ export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): 
   const kept = memoryKept && !coldBooted;
   // One that ran already, as the absence of a promise shows, broke nobody's connection.
   const wasPaused = sandbox?.preservesRam !== undefined;
-  const reconnect = planReconnect(placement?.endpoints ?? [], facts.endpoints, kept);
+  const reconnect = planReconnect(placement?.endpoints ?? [], facts.endpoints, kept, clock);
   return {
-    operation: { state: 'succeeded', memoryKept: kept },
+    operation: {
+      state: 'succeeded',
+      memoryKept: kept,
+      ...(clock === undefined || clock === 'unknown' ? {} : { clock }),
+    },
     sandbox: {
       state: 'running',
       cause: operation.id,

@@ -1,8 +1,12 @@
+import { clockMsAt } from '../../guest-memory.ts';
 import { PveFailure } from '../pve-failure.ts';
 import { type PveRoute, route, VMID_PARAMETERS } from '../pve-routes.ts';
 import type { PveWorld } from '../pve-world.ts';
 import { awaitAgent, networkInterfaces, permitAgent } from './vm-agent.ts';
 import { commandStatus, runCommand } from './vm-commands.ts';
+
+/** In a millisecond. */
+const NANOSECONDS = 1_000_000;
 
 /** Endpoints of the guest agent. */
 export function createAgentRoutes(world: PveWorld): readonly PveRoute[] {
@@ -28,6 +32,16 @@ export function createAgentRoutes(world: PveWorld): readonly PveRoute[] {
         return { data: { result: networkInterfaces(params.vmid) } };
       },
     }),
+    route({
+      method: 'GET',
+      path: '/nodes/{node}/qemu/{vmid}/agent/get-time',
+      parameters: VMID_PARAMETERS,
+      permit,
+      handle: async ({ params, node }) => {
+        const { memory } = await awaitAgent(world, node, params.vmid);
+        return { data: { result: clockMsAt(memory, world.nowMs()) * NANOSECONDS } };
+      },
+    }),
     ...createExecRoutes(world),
   ];
 }
@@ -51,8 +65,8 @@ function createExecRoutes(world: PveWorld): readonly PveRoute[] {
           throw new PveFailure('command or input-data (or both) required');
         }
         const { memory } = await awaitAgent(world, node, vmid);
-        const { pid, contents } = runCommand(memory, { vmid, nowMs: world.nowMs() }, command, input);
-        world.guests.change(vmid, { memory: { ...memory, contents } });
+        const { pid, ...after } = runCommand(memory, { vmid, nowMs: world.nowMs() }, command, input);
+        world.guests.change(vmid, { memory: { ...memory, ...after } });
         return { data: { pid } };
       },
     }),

@@ -11,6 +11,7 @@ import { PveFailure } from '../pve-failure.ts';
  * - `cat /proc/sys/kernel/random/boot_id` differs after every boot and is the same after a resume.
  * - `cat /proc/uptime` counts the guest's running time.
  * - `sleep SECONDS` is a process to be planted: it lives on through hibernation, and its pid is unknown after a boot.
+ * - `date -s @SECONDS` sets the guest's clock, which stands still while the guest does.
  * - `true`, `false`, and `echo WORDS`.
  *
  * Any other program does not exist, as in a guest that lacks it.
@@ -20,7 +21,7 @@ export function runCommand(
   guest: { readonly vmid: number; readonly nowMs: number },
   [program = '', ...args]: readonly string[],
   input: string,
-): { readonly pid: number; readonly contents: MemoryContents } {
+): { readonly pid: number; readonly contents: MemoryContents; readonly clockBehindMs?: number } {
   const { files, processes, lastPid } = memory.contents ?? EMPTY;
   const ranMs = ranMsAt(memory, guest.nowMs);
   const run = PROGRAMS[program.replace(/^\/(?:usr\/)?bin\//, '')];
@@ -41,7 +42,8 @@ export function runCommand(
   for (const path of result.removed ?? []) delete kept[path];
   // The agent keeps a process until its end was told; of those never asked about only the newest stay.
   const known = [...processes, process].slice(-MAX_PROCESSES);
-  return { pid, contents: { files: kept, processes: known, lastPid: pid } };
+  const clock = result.clockMs === undefined ? {} : { clockBehindMs: guest.nowMs - result.clockMs };
+  return { pid, contents: { files: kept, processes: known, lastPid: pid }, ...clock };
 }
 
 /** The agent tells of a process's end once and then forgets it. */
@@ -81,6 +83,7 @@ interface Outcome {
   readonly out?: string;
   readonly err?: string;
   readonly forMs?: number;
+  readonly clockMs?: number;
   readonly written?: Readonly<Record<string, string>>;
   readonly removed?: readonly string[];
 }
@@ -89,6 +92,11 @@ const PROGRAMS: Readonly<Record<string, ((execution: Execution) => Outcome) | un
   true: () => ({}),
   false: () => ({ exitcode: 1 }),
   echo: ({ args }) => ({ out: `${args.join(' ')}\n` }),
+  date: ({ args: [option, at = ''] }) => {
+    const seconds = option === '-s' ? /^@(\d+)$/.exec(at)?.[1] : undefined;
+    if (seconds === undefined) return { exitcode: 1, err: `date: invalid date ‘${at}’\n` };
+    return { clockMs: Number(seconds) * 1000 };
+  },
   sleep: ({ args }) => ({ forMs: Number(args[0] ?? 0) * 1000 }),
   tee: ({ args: [path = ''], input }) =>
     isRamDisk(path)
