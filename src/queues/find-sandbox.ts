@@ -22,11 +22,10 @@ export async function findSandboxWithLine(
   anyId: string,
   expectTeamId: string | undefined,
 ): Promise<{ readonly sandbox: Sandbox; readonly pending: readonly Operation[] }> {
-  const [direct, line] = await Promise.all([
-    store.reading.sandbox(anyId),
-    store.reading.pendingOperations(anyId),
-  ]);
-  if (direct) return { sandbox: theirs(direct, anyId, expectTeamId), pending: line };
+  const direct = await store.reading.sandboxWithLine(anyId);
+  if (direct.sandbox) {
+    return { sandbox: theirs(direct.sandbox, anyId, expectTeamId), pending: direct.pending };
+  }
   const sandbox = await findSandbox(store, anyId, expectTeamId);
   return { sandbox, pending: await store.reading.pendingOperations(sandbox.id) };
 }

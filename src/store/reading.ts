@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import type { Guest } from '../core/guest.ts';
 import type { Operation } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
@@ -12,6 +12,15 @@ export interface Reading {
   sandboxByAnyId(id: string): Promise<Sandbox | undefined>;
   operation(id: string): Promise<Operation | undefined>;
   guest(id: string): Promise<Guest | undefined>;
+  /** Both in one request, the operation first: the sandbox is never older than it. */
+  operationAndSandbox(
+    operationId: string,
+    sandboxId: string,
+  ): Promise<readonly [Operation | undefined, Sandbox | undefined]>;
+  /** By our id, with the unsettled operations of its line in the order they run. */
+  sandboxWithLine(
+    id: string,
+  ): Promise<{ readonly sandbox: Sandbox | undefined; readonly pending: readonly Operation[] }>;
   /** Unsettled operations of a sandbox, in the order they run. */
   pendingOperations(sandboxId: string): Promise<readonly Operation[]>;
   dueOperations(untilMs: number, limit: number): Promise<readonly string[]>;
@@ -23,8 +32,7 @@ export interface Reading {
 
 export function createReading(redis: Redis, keys: Keys): Reading {
   async function record<T>(key: string, parse: (fields: Fields) => T): Promise<T | undefined> {
-    const fields = await redis.hgetall(key);
-    return Object.keys(fields).length === 0 ? undefined : parse(fields);
+    return parsed(await redis.hgetall(key), parse);
   }
 
   /** Many records in one round trip; those that are gone are left out. */
@@ -35,16 +43,34 @@ export function createReading(redis: Redis, keys: Keys): Reading {
     const replies = (await pipeline.exec()) ?? [];
     return replies.flatMap(([error, fields]) => {
       if (error) throw error;
-      return Object.keys(fields as Fields).length === 0 ? [] : [parse(fields as Fields)];
+      return parsed(fields as Fields, parse) ?? [];
     });
   }
 
   const sandbox = (id: string) => record(keys.sandbox(id), parseSandbox);
+  const operations = (ids: readonly string[]) =>
+    records(
+      ids.map((id) => keys.operation(id)),
+      parseOperation,
+    );
 
   return {
     sandbox,
     operation: (id) => record(keys.operation(id), parseOperation),
     guest: (id) => record(keys.guest(id), parseGuest),
+
+    async operationAndSandbox(operationId, sandboxId) {
+      const [operation, itsSandbox] = await both(
+        redis.pipeline().hgetall(keys.operation(operationId)).hgetall(keys.sandbox(sandboxId)),
+      );
+      return [parsed(operation as Fields, parseOperation), parsed(itsSandbox as Fields, parseSandbox)];
+    },
+
+    async sandboxWithLine(id) {
+      const key = keys.sandbox(id);
+      const [fields, line] = await both(redis.pipeline().hgetall(key).lrange(keys.pending(key), 0, -1));
+      return { sandbox: parsed(fields as Fields, parseSandbox), pending: await operations(line as string[]) };
+    },
 
     async sandboxByAnyId(id) {
       const direct = await sandbox(id);
@@ -54,11 +80,7 @@ export function createReading(redis: Redis, keys: Keys): Reading {
     },
 
     async pendingOperations(sandboxId) {
-      const ids = await redis.lrange(keys.pending(keys.sandbox(sandboxId)), 0, -1);
-      return records(
-        ids.map((id) => keys.operation(id)),
-        parseOperation,
-      );
+      return operations(await redis.lrange(keys.pending(keys.sandbox(sandboxId)), 0, -1));
     },
 
     dueOperations: (untilMs, limit) =>
@@ -68,4 +90,17 @@ export function createReading(redis: Redis, keys: Keys): Reading {
     inventory: (provider, limit) => redis.zrange(keys.guestsOf(provider), 0, limit - 1),
     inventorySize: (provider) => redis.zcard(keys.guestsOf(provider)),
   };
+}
+
+/** A record that is not there has no fields. */
+function parsed<T>(fields: Fields, parse: (fields: Fields) => T): T | undefined {
+  return Object.keys(fields).length === 0 ? undefined : parse(fields);
+}
+
+/** One request for two answers: each write to a socket costs as much as what it asks for. */
+async function both(pipeline: ChainableCommander): Promise<readonly [unknown, unknown]> {
+  const [first, second] = (await pipeline.exec()) ?? [];
+  const error = first?.[0] ?? second?.[0];
+  if (error) throw error;
+  return [first?.[1], second?.[1]];
 }

@@ -47,12 +47,11 @@ function unlessMistaken(error: unknown): undefined {
 export function createSettlements(redis: Redis, keys: Keys, reading: Reading): Settlements {
   const hints = createSettlementHints(redis, keys);
 
-  /** Sent together, in this order: the sandbox is never older than the settlement. */
   async function look({ id, sandboxId }: Awaited): Promise<Settled | undefined> {
-    const [operation, sandbox] = await Promise.all([
-      reading.operation(id),
-      sandboxId === undefined ? undefined : reading.sandbox(sandboxId),
-    ]);
+    const [operation, sandbox] =
+      sandboxId === undefined
+        ? [await reading.operation(id)]
+        : await reading.operationAndSandbox(id, sandboxId);
     if (operation === undefined || !isSettled(operation.state)) return undefined;
     return sandbox ? { operation, sandbox } : { operation };
   }
