@@ -4,7 +4,8 @@
  * It opens on what users feel, and closes only on what they wanted: a usable sandbox. A create that was accepted
  * proves nothing, for a provider may take every create and make none usable.
  *
- * `closed` counts failures in a row. `open` keeps starts away until `retryAtMs`; then one process at a time asks
+ * `closed` counts failures in a row, and from the first failure on which share of starts fails: a provider that fails
+ * every second start never fails five in a row, and every second user waits for nothing. `open` keeps starts away until `retryAtMs`; then one process at a time asks
  * the provider (`probe`). An answer makes it `half_open`: a few starts are let through as trials, and the first
  * of them to end decides. Each time it opens again it waits twice as long.
  *
@@ -28,7 +29,13 @@ interface Opened {
 }
 
 export type Breaker =
-  | { readonly state: 'closed'; readonly failures: number }
+  | {
+      readonly state: 'closed';
+      /** In a row. */
+      readonly failures: number;
+      /** Absent: nothing has failed lately. */
+      readonly window?: BreakerWindow;
+    }
   | (Opened & {
       readonly state: 'open';
       /** When the provider is asked next. */
@@ -43,13 +50,24 @@ export type Breaker =
       readonly trials: number;
     });
 
+/** What came of starts since the first failure of a while. */
+export interface BreakerWindow {
+  readonly sinceMs: number;
+  readonly failed: number;
+  readonly usable: number;
+}
+
 export type BreakerState = Breaker['state'];
 
 export const CLOSED: Breaker = { state: 'closed', failures: 0 };
 
 /** What an attempt at a provider showed about it. */
 export type BreakerOutcome =
-  | { readonly result: 'usable' }
+  | {
+      readonly result: 'usable';
+      /** How many starts became usable; several are told at once. Default 1. */
+      readonly count?: number;
+    }
   /** A pause or a resume was done: the provider works, whether or not it takes new guests. */
   | { readonly result: 'completed' }
   | {
@@ -62,6 +80,14 @@ export type BreakerOutcome =
 
 /** Fewer would let one bad clone close a host; with more, more users wait for their turn to fail. */
 export const FAILURES_TO_OPEN = 5;
+/**
+ * Of at least this many starts within the window: below a half most users are served, and fewer starts would let
+ * chance open it (at one failure in ten, less than one window in ten thousand).
+ */
+export const STARTS_TO_JUDGE = 20;
+export const FAILED_SHARE_TO_OPEN = 0.5;
+/** Long enough that a small fleet has that many starts in it, short enough that yesterday does not count. */
+export const WINDOW_MS = 30 * 60_000;
 /** Trials at once: a second one keeps a guest that fails by itself from being the whole truth. */
 export const MAX_TRIALS = 2;
 /** A trial that says nothing for this long died with its worker: others are let through. */
@@ -78,7 +104,8 @@ const LONGEST_QUOTA_WAIT_MS = 15 * 60_000;
 export function afterOutcome(breaker: Breaker, outcome: BreakerOutcome, nowMs: number): Breaker {
   if (outcome.result !== 'failed') {
     // A resume needs no new guest, so it says nothing about being paid for one.
-    const proves = outcome.result === 'usable' || breaker.state === 'closed' || breaker.cause === 'failures';
+    if (breaker.state === 'closed') return afterSuccess(breaker, outcome, nowMs);
+    const proves = outcome.result === 'usable' || breaker.cause === 'failures';
     return proves ? CLOSED : breaker;
   }
   const { cause, reason, beganAtMs } = outcome;
@@ -89,10 +116,35 @@ export function afterOutcome(breaker: Breaker, outcome: BreakerOutcome, nowMs: n
       return beganAtMs < breaker.sinceMs ? breaker : open(cause, reason, breaker.openings + 1, nowMs);
     case 'closed': {
       const failures = breaker.failures + 1;
-      const opens = cause === 'quota' || failures >= FAILURES_TO_OPEN;
-      return opens ? open(cause, reason, 1, nowMs) : { state: 'closed', failures };
+      const { window = { sinceMs: nowMs, failed: 0, usable: 0 } } = withinWindow(breaker, nowMs);
+      const counted = { ...window, failed: window.failed + 1 };
+      const opens = cause === 'quota' || failures >= FAILURES_TO_OPEN || failsTooOften(counted);
+      return opens ? open(cause, reason, 1, nowMs) : { state: 'closed', failures, window: counted };
     }
   }
+}
+
+type Closed = Breaker & { readonly state: 'closed' };
+
+/** Ends a row of failures. A pause or a resume says nothing about the share of starts. */
+function afterSuccess(
+  breaker: Closed,
+  outcome: Exclude<BreakerOutcome, { result: 'failed' }>,
+  nowMs: number,
+): Breaker {
+  const { window } = withinWindow(breaker, nowMs);
+  if (window === undefined) return CLOSED;
+  const usable = window.usable + (outcome.result === 'usable' ? (outcome.count ?? 1) : 0);
+  return { state: 'closed', failures: 0, window: { ...window, usable } };
+}
+
+function withinWindow({ window }: Closed, nowMs: number): Pick<Closed, 'window'> {
+  return window !== undefined && nowMs - window.sinceMs < WINDOW_MS ? { window } : {};
+}
+
+function failsTooOften({ failed, usable }: BreakerWindow): boolean {
+  const starts = failed + usable;
+  return starts >= STARTS_TO_JUDGE && failed >= starts * FAILED_SHARE_TO_OPEN;
 }
 
 /** The breaker as whoever is to probe leaves it; `undefined` when nobody is to probe now, or somebody does. */

@@ -41,7 +41,12 @@ const opened = {
   openings: z.number(),
 };
 const breakerSchema = z.discriminatedUnion('state', [
-  z.object({ state: z.literal('closed'), failures: z.number() }),
+  z.object({
+    state: z.literal('closed'),
+    failures: z.number(),
+    // The first releases did not count it.
+    window: z.object({ sinceMs: z.number(), failed: z.number(), usable: z.number() }).exactOptional(),
+  }),
   z.object({
     state: z.literal('open'),
     ...opened,
@@ -74,7 +79,8 @@ export function createBreakers({ redis, keys, begin, alerts }: BreakersDeps): Br
       const stored = (await redis.hget(keys.breakers, failureDomain)) ?? '';
       const before = parseBreaker(stored);
       const { breaker: after, answer } = decide(before);
-      const text = after.state === 'closed' && after.failures === 0 ? '' : JSON.stringify(after);
+      const isUntouched = after.state === 'closed' && after.failures === 0 && after.window === undefined;
+      const text = isUntouched ? '' : JSON.stringify(after);
       if (text === stored) return answer;
       const transaction = begin()
         .guardField(keys.breakers, failureDomain, stored)

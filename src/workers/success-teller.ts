@@ -1,10 +1,11 @@
 /**
- * Tells the breaker and the alerts, where there are any, and the count of starts what succeeded. Whoever waits for the operation was told
- * before, and nothing of an attempt waits for this: what succeeds while one lot is told goes together with the
- * next, so that a busy worker asks Redis once for many. What a crash loses is a count, and a success that the next
- * one repeats.
+ * Tells the breaker and the alerts, where there are any, and the count of starts what succeeded. Whoever waits for
+ * the operation was told before, and nothing of an attempt waits for this: what succeeds while one lot is told goes
+ * together with the next, so that a busy worker asks Redis once for many. What a crash loses is a count, and a
+ * success that the next one repeats.
  */
 import type { AlertKey } from '../core/alert.ts';
+import type { BreakerOutcome } from '../core/breaker.ts';
 import { CONFIGURATION_FAULTS } from '../core/failure.ts';
 import { meantFor } from '../core/route.ts';
 import type { Claim } from '../store/claims.ts';
@@ -71,10 +72,10 @@ async function tellLot(
   const faults = [...subjects].flatMap((subject) =>
     Object.values(CONFIGURATION_FAULTS).map((name): AlertKey => ({ name, subject })),
   );
-  const result = usable ? 'usable' : 'completed';
+  const outcome: BreakerOutcome = usable ? { result: 'usable', count: starts } : { result: 'completed' };
   await Promise.all([
     ...(starts > 0 ? [store.startCounts.add({ total: starts, fellBack }, nowMs)] : []),
-    ...(troubled ? [store.breakers.record(provider.failureDomain, { result }, nowMs)] : []),
+    ...(troubled ? [store.breakers.record(provider.failureDomain, outcome, nowMs)] : []),
     ...(troubled ? [store.alerts.clearAll(faults, nowMs)] : []),
   ]);
 }

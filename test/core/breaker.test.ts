@@ -7,13 +7,16 @@ import {
   type BreakerOutcome,
   CLOSED,
   causeOf,
+  FAILED_SHARE_TO_OPEN,
   FAILURES_TO_OPEN,
   type JudgedFailure,
   MAX_TRIALS,
   PROBE_LEASE_MS,
   planProbe,
   planTrial,
+  STARTS_TO_JUDGE,
   TRIAL_PATIENCE_MS,
+  WINDOW_MS,
 } from '../../src/core/breaker.ts';
 import { FAILURE_KINDS } from '../../src/core/failure.ts';
 
@@ -56,6 +59,66 @@ describe('closed', () => {
 
   it('keeps the failure that opened it, for people', () => {
     expect(opened()).toMatchObject({ cause: 'failures', reason: 'connection refused', openedAtMs: NOW });
+  });
+});
+
+describe('the share of starts that fail', () => {
+  const alternating = (count: number) => Array.from({ length: count }, (_, i) => (i % 2 ? USABLE : failed()));
+
+  test.each([
+    ['just under the number of starts', alternating(STARTS_TO_JUDGE - 1), 'closed'],
+    ['at it, with half of them failed', [...alternating(STARTS_TO_JUDGE - 2), USABLE, failed()], 'open'],
+    [
+      'at it, with one fewer failed',
+      [...alternating(STARTS_TO_JUDGE - 4), USABLE, USABLE, USABLE, failed()],
+      'closed',
+    ],
+    [
+      'with pauses in between, which say nothing of starts',
+      [...alternating(STARTS_TO_JUDGE - 2), COMPLETED, COMPLETED, USABLE, failed()],
+      'open',
+    ],
+    [
+      'with many usable guests told at once',
+      [failed(), { result: 'usable', count: 50 } as const, ...alternating(STARTS_TO_JUDGE)],
+      'closed',
+    ],
+  ] as const)('%s it is %s', (_when, outcomes, state) => {
+    expect(having(CLOSED, ...outcomes).state).toBe(state);
+  });
+
+  it('begins anew with the first failure after the window', () => {
+    const before = having(CLOSED, ...alternating(STARTS_TO_JUDGE - 2));
+    const later = afterOutcome(before, failed(), NOW + WINDOW_MS);
+    expect(later).toMatchObject({ window: { sinceMs: NOW + WINDOW_MS, failed: 1, usable: 0 } });
+    expect(afterOutcome(before, USABLE, NOW + WINDOW_MS)).toEqual(CLOSED);
+  });
+
+  it('while nothing fails nothing is counted, so that a healthy provider costs no write', () => {
+    expect(having(CLOSED, ...times(100, USABLE), COMPLETED)).toEqual(CLOSED);
+  });
+
+  it('opens within the window only with a row of failures or enough starts of which that share failed', () => {
+    const outcomes = fc.array(fc.constantFrom<BreakerOutcome>(failed(), USABLE, COMPLETED), {
+      maxLength: 80,
+    });
+    fc.assert(
+      fc.property(outcomes, (given) => {
+        let [row, bad, good] = [0, 0, 0];
+        let breaker: Breaker = CLOSED;
+        for (const outcome of given) {
+          breaker = afterOutcome(breaker, outcome, NOW);
+          row = outcome.result === 'failed' ? row + 1 : 0;
+          bad += outcome.result === 'failed' ? 1 : 0;
+          good += outcome.result === 'usable' && bad > 0 ? 1 : 0;
+          const tooOften = bad + good >= STARTS_TO_JUDGE && bad >= (bad + good) * FAILED_SHARE_TO_OPEN;
+          const opens = outcome.result === 'failed' && (row >= FAILURES_TO_OPEN || tooOften);
+          expect(breaker.state).toBe(opens ? 'open' : 'closed');
+          if (opens) return;
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 
@@ -230,7 +293,7 @@ describe('whatever happens', () => {
           if (before.state !== 'closed' && breaker.state === 'closed') expect(result).not.toBe('failed');
           if (before.state !== 'closed' && breaker.state === 'closed') expect(result).toBeDefined();
           if (before.state === 'closed' && breaker.state === 'open') expect(result).toBe('failed');
-          if (result === 'usable') expect(breaker).toEqual(CLOSED);
+          if (result === 'usable') expect(breaker).toMatchObject({ state: 'closed', failures: 0 });
           if (breaker.state === 'half_open') expect(breaker.trials).toBeLessThanOrEqual(MAX_TRIALS);
           if (breaker.state === 'closed') expect(breaker.failures).toBeLessThan(FAILURES_TO_OPEN);
           // Nobody waits for ever: the time at which it is asked again is always near.
