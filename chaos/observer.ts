@@ -11,12 +11,16 @@ import {
   type Unanswered,
   type Verdict,
 } from './checker.ts';
+import type { LedgerVerdict } from './ledger-error.ts';
+import { judgeLedgerOf, watchLedger } from './ledger-watch.ts';
 import { type Recoveries, watchRecoveries } from './recoveries.ts';
 import { readRegistry } from './registry.ts';
 import type { World } from './world.ts';
 
 export interface Observer {
   readonly recoveries: Recoveries;
+  /** How far the ledger is from the providers' meters now, and how far it may be. */
+  judgeLedgerNow(): Promise<LedgerVerdict>;
   /** Reads inventory and records now; what it finds is remembered. */
   judgeNow(): Promise<Verdict>;
   /** Found at any time, each once. */
@@ -44,6 +48,7 @@ const JUDGE_EVERY = 8;
 export function startObserver({ store, world, callers, redis, atWork, graceMs }: ObserverDeps): Observer {
   const queues = createQueues(store.redis, store.keys);
   const recoveries = watchRecoveries({ store, queues, atWork, awayMs: redis.awayMs });
+  const ledger = watchLedger(store);
   const duplicates = new Map<string, Finding>();
   const leaked = new Map<string, Finding>();
   let unanswered: Unanswered = new Map();
@@ -64,6 +69,7 @@ export function startObserver({ store, world, callers, redis, atWork, graceMs }:
   async function look(): Promise<void> {
     if (redis.isDown()) return;
     await recoveries.look();
+    await ledger.look();
     looks += 1;
     if (looks % JUDGE_EVERY === 0) await judgeNow();
   }
@@ -82,6 +88,7 @@ export function startObserver({ store, world, callers, redis, atWork, graceMs }:
   return {
     recoveries,
     judgeNow,
+    judgeLedgerNow: () => judgeLedgerOf(ledger, store, world),
     duplicates: () => [...duplicates.values()],
     leaked: () => [...leaked.values()],
     waitsForGrace: () => [...unanswered.keys()].some((id) => !leaked.has(id)),

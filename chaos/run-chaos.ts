@@ -46,6 +46,11 @@ export interface ChaosResult {
   readonly recoveryP95Ms: number;
   readonly recoverySamples: number;
   readonly recoverySlowestMs: number;
+  /** What the providers' meters charge, how far the ledger is from it, and what delays of detection explain. */
+  readonly ledgerMeteredMicroUsd: number;
+  readonly ledgerErrorMicroUsd: number;
+  readonly ledgerBoundMicroUsd: number;
+  readonly ledgerLongestDelayMs: number;
   readonly settledWithinMs: number;
   readonly refused: number;
   readonly unexpected: number;
@@ -96,6 +101,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const drifted = verdict.drifted;
     await Promise.all(drifted.map(({ id }) => callers.refresh(id)));
     const after = drifted.length === 0 ? verdict : await observer.judgeNow();
+    const ledger = await observer.judgeLedgerNow();
     const findings = {
       lost: after.lost,
       duplicates: [...observer.duplicates(), ...callers.doubled],
@@ -103,6 +109,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       unsettled: [...after.unsettled, ...after.drifted],
       stuck: after.stuck,
       drifted,
+      ledger: ledger.findings,
       unexpected: callers.unexpected,
       slow: observer.recoveries.slow,
     };
@@ -124,6 +131,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       recoveryP95Ms: Math.round(percentile(samplesMs, 0.95)),
       recoverySamples: samplesMs.length,
       recoverySlowestMs: Math.round(Math.max(0, ...samplesMs)),
+      ledgerMeteredMicroUsd: ledger.meteredMicroUsd,
+      ledgerErrorMicroUsd: ledger.errorMicroUsd,
+      ledgerBoundMicroUsd: ledger.boundMicroUsd,
+      ledgerLongestDelayMs: ledger.longestDelayMs,
       settledWithinMs,
       refused: callers.refused(),
       unexpected: findings.unexpected.length,

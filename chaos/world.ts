@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Backends, LocalSimulatorOptions } from '../src/main/backends.ts';
+import type { MeteredSpan } from '../src/simulators/meter.ts';
 import type { FaultRule } from '../src/simulators/simulators.ts';
 import type { SeenGuest } from './checker.ts';
 import { MORPH_FAULTS, PVE_FAULTS } from './faults.ts';
@@ -11,6 +12,8 @@ import { type Inventory, seenGuests } from './seen-guests.ts';
 export interface World {
   readonly backends: Backends;
   inventory(): Promise<readonly SeenGuest[]>;
+  /** What the providers' own meters have counted until now. */
+  metered(): Promise<readonly MeteredSpan[]>;
   makeTrouble(): Promise<void>;
   takeDown(target: 'pve' | 'morph', down: boolean): Promise<void>;
   /** Ends all trouble and says how much there was. */
@@ -72,6 +75,10 @@ export async function startWorld(seed: number): Promise<World> {
   return {
     backends: ready.backends,
     inventory: async () => seenGuests(await control<Inventory>('GET', 'inventory')),
+    async metered() {
+      const { pve, morph } = await control<Record<'pve' | 'morph', readonly MeteredSpan[]>>('GET', 'metered');
+      return [...pve, ...morph];
+    },
     async makeTrouble() {
       await control('POST', 'faults', { target: 'pve', rules: PVE_FAULTS });
       await control('POST', 'faults', { target: 'morph', rules: MORPH_FAULTS });

@@ -10,6 +10,7 @@ export interface ControlTarget {
   readonly faults: FaultPlan;
   readonly setDown: (down: boolean) => Promise<void>;
   readonly inventory: () => unknown;
+  readonly metered: () => unknown;
 }
 
 export interface ControlTargets {
@@ -31,7 +32,7 @@ const operatorBody = z.discriminatedUnion('action', [
 const downBody = z.strictObject({ target, down: z.boolean() });
 
 /**
- * `{gateway}/simulator/…`: `GET inventory`; `POST faults {target, rules}` adds rules, `GET faults` lists them with
+ * `{gateway}/simulator/…`: `GET inventory`; `GET metered`, what the providers' own meters have counted; `POST faults {target, rules}` adds rules, `GET faults` lists them with
  * their hits, `DELETE faults[?target=]` removes them; `POST down {target, down}`; `POST operator {action, vmid, …}`
  * acts on the Proxmox host itself (`{"action":"unlock","vmid":105}` is `qm unlock 105`), on its cluster
  * (`node-offline`, `quorum`, `ha`), or on the Morph account (`credits-exhausted`).
@@ -50,6 +51,8 @@ async function control(targets: ControlTargets, request: HostRequest): Promise<H
   switch (`${request.method} ${request.segments.slice(1).join('/')}`) {
     case 'GET inventory':
       return gatewayReply(200, { pve: targets.pve?.inventory(), morph: targets.morph?.inventory() });
+    case 'GET metered':
+      return gatewayReply(200, { pve: targets.pve?.metered(), morph: targets.morph?.metered() });
     case 'GET faults':
       return gatewayReply(200, { pve: targets.pve?.faults.list(), morph: targets.morph?.faults.list() });
     case 'POST faults': {

@@ -18,12 +18,13 @@ test(
         if (process.env.TEST_LOG) process.stderr.write(`${line}\n`);
       },
     });
-    const { lost, duplicates, leaked, unsettled, unexpected } = findings;
-    expect({ lost, duplicates, leaked, unsettled, unexpected }).toEqual({
+    const { lost, duplicates, leaked, unsettled, ledger, unexpected } = findings;
+    expect({ lost, duplicates, leaked, unsettled, ledger, unexpected }).toEqual({
       lost: [],
       duplicates: [],
       leaked: [],
       unsettled: [],
+      ledger: [],
       unexpected: [],
     });
     expect(figures.crashes).toBe(0);
@@ -34,6 +35,7 @@ test(
       'redisRestarts',
       'lostReplies',
       'recoverySamples',
+      'ledgerMeteredMicroUsd',
     ] as const) {
       expect(figures[figure], figure).toBeGreaterThan(0);
     }
