@@ -169,4 +169,4 @@ test('no interleaving sends a pause after activity, forgets activity during one,
   await fc.assert(fc.asyncProperty(fc.array(fc.constantFrom(...STEPS), { maxLength: 10 }), play), {
     numRuns: 300,
   });
-});
+}, 120_000);

@@ -344,6 +344,23 @@ test('what suspensions were worth is counted by mode and provider, and one that 
   expect(today?.enforce.suspended).toBe(1);
 });
 
+test('what each sweep has yet to look at is shown as its backlog', async () => {
+  const { keys, redis } = bench.store;
+  await redis.zadd(
+    keys.idleDue,
+    Date.now() - 1_000,
+    'sbx-a',
+    Date.now() - 2_000,
+    'sbx-b',
+    Date.now() + 60_000,
+    'sbx-c',
+  );
+  await redis.zadd(keys.retentionDue, Date.now() - 1_000, 'sbx-d');
+  const text = await scrape();
+  const due = (sweep: string) => valueIn(text, `lifecycle_sweep_due{sweep="${sweep}"}`);
+  expect(['idle-suspend', 'expire', 'retention'].map(due)).toEqual([2, 0, 1]);
+});
+
 test('while Redis is away /metrics says so in time, and leaves out what it does not know', async () => {
   const server = await startTestRedis();
   const redis = await connectRedis(server.url, { role: 'worker' });

@@ -157,6 +157,20 @@ test('enforce that has yet to be earned acts as shadow and raises an alert, whic
   expect(await store.alerts.active()).toEqual([]);
 });
 
+test('one run suspends four of one place at most; the rest shows as backlog, and the next run goes on', async () => {
+  const idle = await rig();
+  const sandboxes = await Promise.all(
+    Array.from({ length: 6 }, () => idle.start({ preferredProvider: 'pve-vm', allowFallback: false })),
+  );
+  // The first look arms, fifteen minutes of quiet follow, and the last minute is the one that counts.
+  await idle.pass(15);
+  const first = await idle.pass(1);
+  expect(first).toMatchObject({ suspended: 4, deferred: 2 });
+  expect(first.backlog).toBeGreaterThanOrEqual(2);
+  expect(await idle.run('idle-suspend')).toMatchObject({ suspended: 2, deferred: 0, backlog: 0 });
+  for (const { id } of sandboxes) await idle.state(id, 'paused');
+});
+
 test('a dry run says what it would do and changes nothing', async () => {
   const idle = await rig();
   const sandbox = await idle.start();

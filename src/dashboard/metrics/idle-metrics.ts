@@ -1,4 +1,4 @@
-/** What automatic suspensions were worth: how many, what they saved, how many were regretted. */
+/** What automatic suspensions were worth: how many, what they saved, how many were regretted; and what is due. */
 import { regretRate } from '../../core/idle-episode.ts';
 import { IDLE_MODES } from '../../core/idle-policy.ts';
 import type { MetricsSnapshot } from './read-snapshot.ts';
@@ -8,7 +8,7 @@ type Define = (
   name: string,
   help: string,
   labels: string[],
-  read: (snapshot: Pick<MetricsSnapshot, 'measures' | 'idleGate'>) => readonly Series<string>[],
+  read: (snapshot: Pick<MetricsSnapshot, 'measures' | 'idleGate' | 'due'>) => readonly Series<string>[],
 ) => void;
 
 const LABELS = ['mode', 'provider'] as const;
@@ -51,6 +51,12 @@ export function defineIdle(gauge: Define, counter: Define): void {
     ['mode'],
     ({ idleGate }) =>
       idleGate ? IDLE_MODES.map((mode) => ({ labels: { mode }, value: Number(idleGate.mode === mode) })) : [],
+  );
+  gauge(
+    'sweep_due',
+    'Sandboxes that a sweep is to look at now; it stays high while more are to be suspended than their place takes.',
+    ['sweep'],
+    ({ due }) => Object.entries(due).map(([sweep, value]) => ({ labels: { sweep }, value })),
   );
   gauge('idle_held_back', 'Whether enforce is configured and has yet to be earned.', [], ({ idleGate }) =>
     idleGate ? [{ labels: {}, value: Number(idleGate.heldBack !== undefined) }] : [],

@@ -35,7 +35,11 @@ export interface MetricsSnapshot {
   readonly savings: SavingsView;
   /** Absent until the sweep `idle-suspend` has run once. */
   readonly idleGate: GateReport | undefined;
+  /** Sandboxes that a sweep is to look at now: its backlog. */
+  readonly due: Readonly<Record<DueSweep, number>>;
 }
+
+export type DueSweep = 'idle-suspend' | 'expire' | 'retention';
 
 export interface SnapshotDeps {
   readonly store: Store;
@@ -45,7 +49,7 @@ export interface SnapshotDeps {
 
 export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Promise<MetricsSnapshot> {
   const now = nowMs();
-  const [measures, sandboxes, view, webhook, alerts, costs, savings, idleGate, ...queueSnapshots] =
+  const [measures, sandboxes, view, webhook, alerts, costs, savings, idleGate, due, ...queueSnapshots] =
     await Promise.all([
       store.measures.counts(),
       store.measures.sandboxes(),
@@ -55,6 +59,7 @@ export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Prom
       readCosts(store, now),
       store.savings.read({ fromMs: monthStartMs(now), toMs: now }),
       store.idle.gate(),
+      readDue(store, now),
       ...PROVIDER_NAMES.map(async (provider): Promise<QueueSnapshot> => {
         const queue = queues.byProvider.get(provider);
         return {
@@ -76,7 +81,17 @@ export async function readSnapshot({ store, queues, nowMs }: SnapshotDeps): Prom
     budgets: await store.budgets.read(view?.settings.budgets ?? [], monthText(now)),
     savings,
     idleGate,
+    due,
   };
+}
+
+async function readDue({ activity, idle }: Store, nowMs: number): Promise<MetricsSnapshot['due']> {
+  const [idleSuspend, expire, retention] = await Promise.all([
+    activity.dueCount(nowMs),
+    idle.dueCount('expiry', nowMs),
+    idle.dueCount('retention', nowMs),
+  ]);
+  return { 'idle-suspend': idleSuspend, expire, retention };
 }
 
 /** By provider there are few lines: one each for what it was meant for, and two for each node. */
