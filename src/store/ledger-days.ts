@@ -94,35 +94,31 @@ const usageSchema = z.tuple(
   z.unknown(),
 );
 
-export function usageRows(day: Day, usage: Fields): readonly UsageRow[] {
+type AlikeUsage = Omit<UsageRow, 'day' | 'ms'>;
+
+/** @param known fields that were read before: those of one day come again on the next, and reading one is dear */
+export function usageRows(day: Day, usage: Fields, known: Map<string, AlikeUsage>): readonly UsageRow[] {
   return Object.entries(usage).map(([field, ms]) => {
-    const [
-      provider,
-      failureDomain,
-      node,
-      teamId,
-      userId,
-      preset,
-      vcpus,
-      memoryMib,
-      diskGib,
-      state,
-      meantFor,
-    ] = usageSchema.parse(JSON.parse(field));
-    return {
-      day,
-      ms: Number(ms),
-      state,
-      size: { vcpus, memoryMib, diskGib },
-      provider,
-      failureDomain,
-      ...(node === null ? {} : { node }),
-      ...(teamId === null ? {} : { teamId }),
-      ...(userId === null ? {} : { userId }),
-      ...(preset === null ? {} : { preset }),
-      ...(meantFor === undefined ? {} : { meantFor }),
-    };
+    const alike = known.get(field) ?? readUsageField(field);
+    known.set(field, alike);
+    return { ...alike, day, ms: Number(ms) };
   });
+}
+
+function readUsageField(field: string): AlikeUsage {
+  const [provider, failureDomain, node, teamId, userId, preset, vcpus, memoryMib, diskGib, state, meantFor] =
+    usageSchema.parse(JSON.parse(field));
+  return {
+    state,
+    size: { vcpus, memoryMib, diskGib },
+    provider,
+    failureDomain,
+    ...(node === null ? {} : { node }),
+    ...(teamId === null ? {} : { teamId }),
+    ...(userId === null ? {} : { userId }),
+    ...(preset === null ? {} : { preset }),
+    ...(meantFor === undefined ? {} : { meantFor }),
+  };
 }
 
 /** The time of each guest in each state. */

@@ -75,11 +75,12 @@ export function createUsageReader(redis: Redis, keys: Keys): UsageReader {
       return reply;
     });
     const [found, waiting, current, ...rest] = replies as [Fields, string[], Fields, ...unknown[]];
+    const known: Parameters<typeof usageRows>[2] = new Map();
     for (const each of wanted) {
       const { day, kind } = each;
       const version = found[dayText(day)] ?? '0';
       if (kind === 'usage') {
-        const rows = usageRows(day, rest.shift() as Fields);
+        const rows = usageRows(day, rest.shift() as Fields, known);
         keep(nameOf(each), { version, rows, pieces: [] });
         continue;
       }

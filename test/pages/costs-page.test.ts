@@ -16,9 +16,9 @@ async function page(token: string, path = '/costs'): Promise<string> {
   return response.text();
 }
 
-/** What the ledger itself says of the same month. */
-function ledger(teamId?: string) {
-  return world.test.system.store.costs.read({
+/** What the ledger itself says of the same month: sandboxes and nodes, and the whole bill. */
+async function ledger(teamId?: string) {
+  const { totalMicroUsd, otherMicroUsd, ...rest } = await world.test.system.store.costs.read({
     fromMs: monthStartMs(NOW_MS),
     toMs: NOW_MS,
     nowMs: NOW_MS,
@@ -26,6 +26,7 @@ function ledger(teamId?: string) {
     limit: 100,
     ...(teamId === undefined ? {} : { teamId }),
   });
+  return { ...rest, totalMicroUsd: totalMicroUsd - otherMicroUsd, billMicroUsd: totalMicroUsd };
 }
 
 /** Every amount of a column, in the order of the days. */
@@ -38,6 +39,24 @@ test('the headline is what the ledger says', async () => {
   const { totalMicroUsd } = await ledger();
   expect(totalMicroUsd).toBeGreaterThan(10_000_000);
   expect(await page(world.tokens.viewer)).toContain(`<strong>${money(totalMicroUsd)}</strong>`);
+});
+
+test('the whole bill is one number with its lines, held against the target, and no team’s business', async () => {
+  const { billMicroUsd, totalMicroUsd } = await ledger();
+  expect(billMicroUsd - totalMicroUsd).toBe(111_400_000);
+  const html = await page(world.tokens.viewer);
+  expect(html).toContain(`the whole bill: ${money(billMicroUsd)}`);
+  const section = html.split('id="bill"')[1]?.split('</section>')[0] ?? '';
+  for (const text of [
+    money(billMicroUsd),
+    'of the $300.00',
+    '>ai<',
+    '$86.40',
+    '>convex<',
+    money(totalMicroUsd),
+  ])
+    expect(section).toContain(text);
+  expect(await page(world.tokens.team)).not.toContain('id="bill"');
 });
 
 test('the days add up to the month, and none is left out', async () => {
@@ -83,7 +102,7 @@ test('what the old rule would have cost is shown with both bounds, to those who 
 
 test('each budget says how far it is used and where it will end; a team is shown its own', async () => {
   const all = await page(world.tokens.viewer);
-  for (const text of ['of $150.00', 'of $20.00', 'by the end of the month', 'at the limit: no new starts']) {
+  for (const text of ['of $300.00', 'of $20.00', 'by the end of the month', 'at the limit: no new starts']) {
     expect(all).toContain(text);
   }
   const own = await page(world.tokens.team);

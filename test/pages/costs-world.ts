@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import type { Budget } from '../../src/core/budget.ts';
-import { DAY_MS, monthStartMs } from '../../src/core/day.ts';
+import { DAY_MS, dayOf, monthStartMs } from '../../src/core/day.ts';
 import type { BillingChange, LedgerAccount } from '../../src/core/ledger.ts';
 import type { ProviderName } from '../../src/core/provider-name.ts';
 import { type Http, startHttp } from '../../src/main/http.ts';
@@ -28,7 +28,7 @@ const FLUSH_EVERY_DAYS = 7;
 
 /** One that holds, one that will not, and one that is spent. */
 const BUDGETS: readonly Budget[] = [
-  { name: 'sandboxes', scope: { of: 'deployment' }, monthlyMicroUsd: 150_000_000, atLimit: 'alert' },
+  { name: 'everything', scope: { of: 'deployment' }, monthlyMicroUsd: 300_000_000, atLimit: 'alert' },
   {
     name: 'morph',
     scope: { of: 'provider', provider: 'morph' },
@@ -59,6 +59,10 @@ export async function startCostsWorld(deployment?: string): Promise<CostsWorld> 
   const { store } = test.system;
   await store.costs.publishPrices(LOCAL_PRICES);
   await tellMonth(store);
+  for (const [line, usd] of [['ai', 86.4] as const, ['convex', 25] as const]) {
+    const told = { id: line, line, microUsd: usd * 1e6, day: dayOf(NOW_MS) - 1 };
+    await store.costLines.tell(told, NOW_MS);
+  }
   // The sweep of the system may have seen the month before it was told, and would not look again.
   await store.redis.del(store.keys.savings);
   await compareCosts({ store, nowMs: () => NOW_MS }, { dryRun: false, signal: new AbortController().signal });

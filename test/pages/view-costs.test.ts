@@ -44,6 +44,7 @@ function snapshot(change: Partial<CostsSnapshot> = {}): CostsSnapshot {
     open: [],
     simulated: [],
     budgets: [],
+    metered: [],
     ...change,
   };
 }
@@ -119,7 +120,7 @@ test('however many look, the ledger is read once in ten seconds, and each view i
       costs: { prices: async () => BOOK },
       deployment: { view: async () => undefined },
       savings: { read: async () => ({ months: [] }) },
-      reading: {},
+      costLines: { all: async () => [] },
       budgets: { read: async () => ({ budgets: [] }) },
     } as never,
   });

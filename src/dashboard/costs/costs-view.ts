@@ -35,6 +35,15 @@ export interface DayCost {
   readonly onMorphSoFar: number;
 }
 
+/** The bill beyond sandboxes, in one number with them. */
+export interface WholeBill {
+  /** AI providers, Convex and the like, the dearest first. */
+  readonly lines: readonly { readonly line: string; readonly microUsd: number }[];
+  readonly totalMicroUsd: number;
+  /** What the whole is to stay below, a month. */
+  readonly targetMicroUsd: number;
+}
+
 /** This month as it was last compared with other policies. */
 export interface MonthSavings extends PeriodSavings {
   readonly comparedAtMs: number;
@@ -57,6 +66,8 @@ export interface MonthView {
   readonly nodes: readonly NodeCost[];
   /** Absent for one team: what it pays for is where its sandboxes are. */
   readonly fallbacks?: FallbackCost;
+  /** Absent for one team, and where nobody told of other lines. */
+  readonly bill?: WholeBill;
   /** Absent for one team, and before the first comparison of the month. */
   readonly savings?: MonthSavings;
   /** Those of the team alone, where it is of one. */

@@ -8,7 +8,7 @@ import type { MonthView } from './costs-view.ts';
 import { type CostsSnapshot, viewMonth } from './view-costs.ts';
 
 export interface CostsReaderDeps {
-  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'budgets' | 'savings'>;
+  readonly store: Pick<Store, 'ledger' | 'costs' | 'deployment' | 'budgets' | 'savings' | 'costLines'>;
   readonly nowMs: () => number;
 }
 
@@ -37,12 +37,13 @@ export function createCostsReader({ store, nowMs }: CostsReaderDeps): CostsReade
 
 async function readSnapshot(store: CostsReaderDeps['store'], atMs: number): Promise<CostsSnapshot> {
   const time = { fromMs: monthStartMs(atMs), toMs: atMs };
-  const [book, rows, open, view, compared] = await Promise.all([
+  const [book, rows, open, view, compared, metered] = await Promise.all([
     store.costs.prices(),
     store.ledger.usage({ ...time, nowMs: atMs, bySandbox: false }),
     store.ledger.openIntervals(),
     store.deployment.view(),
     store.savings.read(time),
+    store.costLines.all(),
   ]);
   const simulated = (view?.statuses ?? []).filter((status) => status.simulated);
   const { budgets } = await store.budgets.read(view?.settings.budgets ?? [], monthText(atMs));
@@ -50,7 +51,7 @@ async function readSnapshot(store: CostsReaderDeps['store'], atMs: number): Prom
   const [month] = compared.months;
   const { comparedAtMs } = compared;
   const savings = month && comparedAtMs !== undefined ? { savings: { ...month, comparedAtMs } } : {};
-  return { atMs, book, rows, open, simulated: names, budgets, ...savings };
+  return { atMs, book, rows, open, simulated: names, metered, budgets, ...savings };
 }
 
 /** A failure is the request's that met it; the next one tries anew. */

@@ -1,14 +1,16 @@
 /** From a snapshot of the ledger to what one person may see of this month. Pure. */
 import { type BudgetView, forecastMonthEnd } from '../../core/budget.ts';
 import { anHourOf } from '../../core/budget-spend.ts';
+import { type MeteredLine, otherCosts } from '../../core/cost-lines.ts';
 import { dayText, monthStartMs, nextMonthStartMs, splitByDay } from '../../core/day.ts';
 import { fallbackCost } from '../../core/fallback-cost.ts';
 import type { OpenInterval } from '../../core/ledger.ts';
 import { holdsMemory, type PriceBook } from '../../core/price-book.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../../core/provider-name.ts';
+import { TARGET } from '../../core/savings.ts';
 import { type CostGroup, type CostLine, priceUsage, timeIn, type UsageRow } from '../../core/usage-cost.ts';
 import { onMorph } from '../../core/usage-on-morph.ts';
-import type { DayCost, GroupCost, MonthSavings, MonthView, ProviderCost } from './costs-view.ts';
+import type { DayCost, GroupCost, MonthSavings, MonthView, ProviderCost, WholeBill } from './costs-view.ts';
 
 export interface CostsSnapshot {
   readonly atMs: number;
@@ -18,6 +20,7 @@ export interface CostsSnapshot {
   readonly open: readonly OpenInterval[];
   readonly simulated: readonly ProviderName[];
   readonly savings?: MonthSavings;
+  readonly metered: readonly MeteredLine[];
   readonly budgets: readonly BudgetView[];
 }
 
@@ -51,6 +54,7 @@ export function viewMonth(snapshot: CostsSnapshot, teamId: string | undefined): 
       simulated: snapshot.simulated.includes(group.name as ProviderName),
     }),
   );
+  const bill = withNodes ? viewBill(snapshot, byProvider.totalMicroUsd, time) : undefined;
   return {
     atMs,
     fromMs: time.fromMs,
@@ -66,6 +70,7 @@ export function viewMonth(snapshot: CostsSnapshot, teamId: string | undefined): 
     days: viewDays(price(['day', 'provider']).lines, onMorphOf(elsewhere, ['day']).lines, time),
     nodes: byProvider.nodes,
     ...(withNodes ? { fallbacks: fallbackCost(price(['provider', 'meantFor']).lines) } : {}),
+    ...(bill ? { bill } : {}),
     ...(withNodes && snapshot.savings ? { savings: snapshot.savings } : {}),
     budgets: snapshot.budgets.filter(
       ({ scope }) => teamId === undefined || (scope.of === 'team' && scope.teamId === teamId),
@@ -73,6 +78,22 @@ export function viewMonth(snapshot: CostsSnapshot, teamId: string | undefined): 
     unpriced: byProvider.unpriced,
     pricesAsOf: book.asOf,
     priceSources: book.sources,
+  };
+}
+
+function viewBill(
+  { book, metered }: CostsSnapshot,
+  sandboxesMicroUsd: number,
+  time: { readonly fromMs: number; readonly toMs: number },
+): WholeBill | undefined {
+  const other = otherCosts(book, metered, { ...time, byDay: false });
+  if (other.lines.length === 0) return undefined;
+  return {
+    lines: other.lines
+      .map(({ group, microUsd }) => ({ line: group.line ?? '', microUsd }))
+      .sort((a, b) => b.microUsd - a.microUsd),
+    totalMicroUsd: sandboxesMicroUsd + other.totalMicroUsd,
+    targetMicroUsd: TARGET.totalMicroUsd,
   };
 }
 

@@ -11,6 +11,7 @@ export function CostHeadline({ month }: { readonly month: MonthView }) {
     <dl class="tiles">
       <Tile name="This month so far" value={money(spentMicroUsd)}>
         sandboxes{month.nodes.length > 0 && ' and nodes'}
+        {month.bill && `; the whole bill: ${money(month.bill.totalMicroUsd)}`}
       </Tile>
       <Tile name="By the end of the month" value={money(forecast.expectedMicroUsd)}>
         between {money(lower)} and {money(upper)}

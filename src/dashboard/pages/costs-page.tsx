@@ -1,5 +1,6 @@
 import type { Principal } from '../../core/principal.ts';
 import type { MonthView } from '../costs/costs-view.ts';
+import { CostBillSection } from './cost-bill-section.tsx';
 import { CostBudgetsSection } from './cost-budgets-section.tsx';
 import { CostGroupsSection } from './cost-groups-section.tsx';
 import { CostHeadline } from './cost-headline.tsx';
@@ -46,6 +47,7 @@ export function CostsPage({ frame, month, principal }: CostsPageProps) {
         <CostHeadline month={month} />
         <CostMonthSection month={month} />
         <CostBudgetsSection budgets={month.budgets} />
+        {month.bill && <CostBillSection bill={month.bill} />}
         <CostGroupsSection month={month} />
         <CostSavingsSection month={month} />
         {month.nodes.length > 0 && <CostNodesSection nodes={month.nodes} />}
