@@ -24,7 +24,10 @@ WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json .env.example ./
-# The user that the image of Node brings; it can write nothing here.
+# The one place where it writes, for a volume: what sandboxes cost, for ever.
+RUN install -d -o node -g node /var/lib/cmux-lifecycle/ledger
+ENV LEDGER_DIR=/var/lib/cmux-lifecycle/ledger
+# The user that the image of Node brings; it can write nowhere else.
 USER node
 EXPOSE 8787 8788
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["node", "dist/main/health-check.js"]

@@ -64,7 +64,9 @@ async function startFront(system: System, config: Config, role: ServeRole, log: 
     return { http, close: http.close };
   }
   if (config.healthPort === undefined) return { close: () => Promise.resolve() };
-  const port = await startHealthPort(system, { host: config.http.host, port: config.healthPort }, log);
+  const { host } = config.http;
+  const address = { host, port: config.healthPort, setting: 'HEALTH_PORT' } as const;
+  const port = await startHealthPort(system, address, log);
   return { healthUrl: port.url, close: port.close };
 }
 

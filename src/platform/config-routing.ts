@@ -19,6 +19,9 @@ const HOW_TO_ENABLE: Readonly<Record<ProviderName, string>> = {
   morph: 'set MORPH_API_KEY',
 };
 
+const HOW_TO_BEGIN =
+  'set MORPH_API_KEY, or PVE_API_URL and PVE_API_TOKEN; to try it without either, unset REDIS_URL too';
+
 export interface RoutingInput {
   readonly env: Environment;
   readonly preference: ProxmoxPreference;
@@ -76,7 +79,7 @@ function readPrimary(input: RoutingInput, problems: Problems): ProviderName | un
   if (first === undefined && input.submitsOnly) return 'morph';
   if (first === undefined && !toldAlready) {
     const problem = 'no provider is enabled and none is named';
-    problems.add('SANDBOX_PRIMARY_PROVIDER', problem, 'name pve-vm, pve-lxc or morph');
+    problems.add('SANDBOX_PRIMARY_PROVIDER', problem, HOW_TO_BEGIN);
   }
   return first;
 }

@@ -32,7 +32,7 @@ export const environmentSchema = z.object({
   PROXMOX_DEFAULT: read.oneOf(['vm', 'kvm', 'lxc']).optional(),
   PROXMOX_USE_KVM: read.flag.optional(),
 
-  PVE_API_URL: read.apiUrl.optional(),
+  PVE_API_URL: read.pveUrl.optional(),
   PVE_API_TOKEN: read
     .matching(
       /^[^\s!=]+@[A-Za-z][\w.-]*![A-Za-z][\w.-]*=\S+$/,
@@ -135,7 +135,7 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   PROXMOX_LXC_ENABLED: TRUE_OR_FALSE,
   PROXMOX_DEFAULT: 'use vm or lxc',
   PROXMOX_USE_KVM: TRUE_OR_FALSE,
-  PVE_API_URL: 'give the address of the API, such as https://pve.example.com:8006',
+  PVE_API_URL: 'give the address without a path, such as https://pve.example.com:8006',
   PVE_API_TOKEN:
     'make one under Datacenter → Permissions → API Tokens and join id and secret with "=": user@pve!cmux=xxxxxxxx-…',
   PVE_NODE: 'give the name of the node as Proxmox shows it, several separated by commas, or * for all',

@@ -1,7 +1,9 @@
 import type { ConfigProblem } from './config-error.ts';
 import { SETTINGS } from './config-schema.ts';
 
-const OUR_PREFIXES = /^(SANDBOX|PVE|PROXMOX|MORPH)_/;
+const OUR_PREFIXES = /^(SANDBOX|PVE|PROXMOX|MORPH|IDLE)_/;
+/** Whoever comes near a name as long as this means it. Shorter ones of ours, such as `PORT`, others have as well. */
+const OUR_LENGTH = 12;
 const ROUTE_PREFIX = 'SANDBOX_ROUTE_';
 /** One slip of the finger, or two; further away it is somebody else's variable. */
 const TYPO_DISTANCE = 2;
@@ -9,9 +11,10 @@ const TYPO_DISTANCE = 2;
 /** Variables that look like ours and are not: a misspelt one would silently do nothing. */
 export function findTypos(variables: readonly string[]): readonly ConfigProblem[] {
   const known: readonly string[] = SETTINGS;
-  const unknown = variables.filter((name) => OUR_PREFIXES.test(name) && !known.includes(name));
-  return unknown.flatMap((name): ConfigProblem[] => {
-    const meant = known.find((candidate) => distance(name, candidate) <= TYPO_DISTANCE);
+  return variables.flatMap((name): ConfigProblem[] => {
+    if (known.includes(name)) return [];
+    const near = known.filter((candidate) => OUR_PREFIXES.test(name) || candidate.length >= OUR_LENGTH);
+    const meant = near.find((candidate) => distance(name, candidate) <= TYPO_DISTANCE);
     if (meant !== undefined) {
       const problem = `no such setting; probably ${meant} is meant`;
       return [{ setting: name, problem, remedy: `rename it to ${meant}, or unset it` }];

@@ -43,6 +43,14 @@ export const apiUrl = reader((value) => {
   return problem === undefined ? { value: value.replace(/\/+$/, '') } : { problem };
 });
 
+/** As `apiUrl`, without the path that the driver adds by itself. */
+export const pveUrl = reader((value) => {
+  const problem = problemWithUrl(value);
+  if (problem !== undefined) return { problem };
+  const path = new URL(value).pathname;
+  return path === '/' ? { value: value.replace(/\/+$/, '') } : { problem: `the address ends with ${path}` };
+});
+
 /** As `apiUrl`, but to be called exactly as it is. */
 export const callbackUrl = reader((value) => {
   const problem = problemWithUrl(value);

@@ -174,6 +174,10 @@ export function redacted(config: Config): unknown {
   };
 }
 
+/** Shells take quotes away; `docker run --env-file` and the like pass them on, and a key in quotes is a wrong key. */
+const QUOTED = /^(["']).*\1$/s;
+const IN_QUOTES = 'it is in quotes, which count as part of it';
+
 /**
  * Each variable by itself, so that one that cannot be read does not hide the others. It stays undefined, which
  * nobody sees: with a problem there is no configuration.
@@ -181,8 +185,10 @@ export function redacted(config: Config): unknown {
 function readVariables(variables: Variables, problems: Problems): Environment {
   const values: Partial<Record<Setting, unknown>> = {};
   for (const setting of SETTINGS) {
-    const parsed = environmentSchema.shape[setting].safeParse(rawValue(variables, setting));
-    if (parsed.success) values[setting] = parsed.data;
+    const raw = rawValue(variables, setting);
+    const parsed = environmentSchema.shape[setting].safeParse(raw);
+    if (raw !== undefined && QUOTED.test(raw)) problems.add(setting, IN_QUOTES, 'leave the quotes out');
+    else if (parsed.success) values[setting] = parsed.data;
     else for (const { message } of parsed.error.issues) problems.add(setting, message);
   }
   return values as Environment;

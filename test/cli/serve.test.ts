@@ -1,4 +1,6 @@
 /** `serve` in several processes on one Redis, as it is shipped, with simulators in the providers' place. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFetchClient } from '../../src/producers/fetch-client.ts';
 import { type AsIfReal, startAsIfReal } from '../support/as-if-real.ts';
@@ -82,6 +84,30 @@ describe('what a role needs', () => {
     expect(printed.err).toContain(`REDIS_URL: it is missing; the role ${role} shares a Redis`);
     expect(printed.err).toContain('DEPLOYMENT: it is missing');
   });
+
+  it.each([
+    ['PORT', ['serve', '--role', 'api']],
+    ['HEALTH_PORT', ['serve', '--role', 'workers']],
+  ])(
+    'a port that something else holds is named by its setting: %s',
+    { timeout: SLOW },
+    async (setting, words) => {
+      const other = createServer().listen(0, '127.0.0.1');
+      await once(other, 'listening');
+      const { port } = other.address() as { port: number };
+      const { ended, printed } = built.start(words, {
+        ...providers.environment,
+        ...shared,
+        [setting]: String(port),
+      });
+      expect(await ended).toBe(2);
+      other.close();
+      expect(printed.err).toContain(
+        `${setting}: cannot listen on 127.0.0.1:${port}: something else listens there`,
+      );
+      expect(printed.out).toBe('');
+    },
+  );
 
   it('workers without a provider are refused', async () => {
     const { ended, printed } = built.start(['serve', '--role', 'workers'], shared);

@@ -115,6 +115,13 @@ describe('Dockerfile', () => {
     expect(kept.filter((path) => !stages[1]?.includes(` ${path} `))).toEqual([]);
   });
 
+  it('may write one folder, which is where the compose file mounts the ledger', () => {
+    const [, folder = ''] = /^ENV LEDGER_DIR=(\S+)$/m.exec(last) ?? [];
+    expect(last).toMatch(new RegExp(`^RUN install -d -o node -g node ${folder}$`, 'm'));
+    expect(services.worker?.environment?.LEDGER_DIR).toBe(folder);
+    expect(services.worker?.volumes).toContain(`ledger:${folder}`);
+  });
+
   it('starts what the build makes', () => {
     expect(last).toContain('ENTRYPOINT ["node", "dist/main/cli.js"]');
     expect(existsSync('src/main/cli.ts') && existsSync('src/main/health-check.ts')).toBe(true);

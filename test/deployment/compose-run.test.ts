@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { findRedisBinary } from '../../src/platform/redis-binary.ts';
 import { createFetchClient, type FetchClient } from '../../src/producers/fetch-client.ts';
 import { type AsIfReal, startAsIfReal } from '../support/as-if-real.ts';
 import { type BuiltCli, buildCli, type CliProcess } from '../support/built-cli.ts';
+import { eventually } from '../support/eventually.ts';
 import { PRESET } from '../support/system.ts';
 import { interpolate, readCompose } from './compose.ts';
 
@@ -71,16 +72,22 @@ function environmentOf(name: 'api' | 'worker'): Record<string, string> {
   ) as Record<string, string>;
   const operator = { ...dotEnv, ...providers.environment };
   const { env_file: files, environment = {} } = services[name] ?? {};
-  const { SANDBOX_PRESETS_FILE, ...given } = {
+  const { SANDBOX_PRESETS_FILE, LEDGER_DIR, ...given } = {
     ...(files ? operator : {}),
     ...interpolate(environment, operator),
   } as Record<string, string>;
   return {
     ...given,
+    ...(LEDGER_DIR ? { LEDGER_DIR: ledgerDir() } : {}),
     ...(SANDBOX_PRESETS_FILE ? { SANDBOX_PRESETS_FILE: operator.SANDBOX_PRESETS_FILE ?? '' } : {}),
     REDIS_URL: (given.REDIS_URL ?? '').replace('redis:6379', `127.0.0.1:${redisPort}`),
     ...('PORT' in environment ? { PORT: '0' } : { HEALTH_PORT: '0' }),
   };
+}
+
+/** In the place of the volume. */
+function ledgerDir(): string {
+  return join(dataDir, 'ledger');
 }
 
 async function freePort(): Promise<number> {
@@ -114,6 +121,14 @@ describe('the installation of docker-compose.yml', () => {
     expect(await client.destroy(first.id)).toMatchObject({ state: 'destroyed' });
     expect(await client.destroy(second.id)).toMatchObject({ state: 'destroyed' });
     expect((await client.list()).sandboxes).toEqual([]);
+  });
+
+  it('keeps the ledger in its volume', { timeout: SLOW }, async () => {
+    const kept = await eventually('the first intervals are written', () => {
+      const files = existsSync(ledgerDir()) ? readdirSync(ledgerDir()) : [];
+      return files.some((file) => file.endsWith('.jsonl')) ? files : undefined;
+    });
+    expect(kept).toContain('open.json');
   });
 
   it('each health check tells a process that is ready from one that is not', { timeout: SLOW }, async () => {

@@ -37,6 +37,13 @@ it('the unit checks the configuration of its role before it serves, and is not r
   for (const role of SERVE_ROLES) expect(unit).toContain(role);
 });
 
+it('the unit gives the ledger a folder that it may write', () => {
+  const unit = readFileSync(UNIT, 'utf8');
+  expect(unit).toMatch(/^ProtectSystem=strict$/m);
+  const [, state] = /^StateDirectory=(.+)$/m.exec(unit) ?? [];
+  expect(unit).toContain(`\nEnvironment=LEDGER_DIR=%S/${state}/ledger\n`);
+});
+
 it.skipIf(!existsSync('/usr/bin/caddy'))('caddy takes the Caddyfile', async () => {
   const { stderr } = await run(
     '/usr/bin/caddy',

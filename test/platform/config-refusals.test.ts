@@ -78,6 +78,18 @@ describe('what is refused', () => {
     ['a token without secret', { ...ALL, PVE_API_TOKEN: 'cmux@pve!lifecycle' }, ['PVE_API_TOKEN']],
     ['Proxmox over http', { ...ALL, PVE_API_URL: 'http://pve.example.com:8006' }, ['PVE_API_URL']],
     ['an address without scheme', { ...ALL, PVE_API_URL: 'pve.example.com:8006' }, ['PVE_API_URL']],
+    [
+      'an address with the path that is added here',
+      { ...ALL, PVE_API_URL: 'https://pve:8006/api2/json' },
+      ['PVE_API_URL'],
+    ],
+    [
+      'what came with its quotes',
+      { ...ALL, PVE_API_TOKEN: `'${TOKEN}'`, MORPH_API_KEY: '"key"' },
+      ['PVE_API_TOKEN', 'MORPH_API_KEY'],
+    ],
+    ['a slip in a name of ours', { ...ALL, IDLE_MOD: 'enforce' }, ['IDLE_MOD']],
+    ['a slip in a name that is long', { ...ALL, AUTOMATIC_DESTUCTION: 'off' }, ['AUTOMATIC_DESTUCTION']],
     ['an address with a password', { ...ALL, PVE_API_URL: 'https://root:pw@pve:8006' }, ['PVE_API_URL']],
     [
       'both Proxmox credentials unreadable, without complaints that follow from it',

@@ -260,6 +260,10 @@ describe('primary and fallbacks', () => {
 
 describe('what is accepted', () => {
   it.each<[string, Variables]>([
+    [
+      "somebody else's variables, close to short names of ours",
+      { ...ALL, POST: '1', PORTS: '1', REDIS_URI: 'x' },
+    ],
     ['http to loopback by name', { ...ALL, PVE_API_URL: 'http://localhost:8006' }],
     ['http to loopback by address', { ...ALL, PVE_API_URL: 'http://127.0.0.1:8006' }],
     ['http to loopback, version 6', { ...ALL, MORPH_API_BASE_URL: 'http://[::1]:9000/api' }],
