@@ -55,7 +55,7 @@ describe('serve with wrong settings of every kind', () => {
   let built: BuiltCli;
   beforeAll(() => {
     built = buildCli();
-  });
+  }, 120_000);
   afterAll(() => built.close());
 
   it('tells all of them in one message, and starts nothing', { timeout: 60_000 }, async () => {

@@ -3,10 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -15,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { inject } from 'vitest';
 import { eventually } from './eventually.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
@@ -37,25 +40,11 @@ export interface CliProcess {
   stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | string>;
 }
 
-/** Every file turned into JavaScript by itself: types are checked elsewhere, and a build takes ten times as long. */
 export function buildCli(): BuiltCli {
   const folder = mkdtempSync(join(tmpdir(), 'cmux-lifecycle-cli-'));
-  const { config } = ts.readConfigFile(join(project, 'tsconfig.json'), ts.sys.readFile);
-  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, project);
-  for (const name of readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' })) {
-    if (!/\.tsx?$/.test(name)) continue;
-    const target = join(folder, 'dist', name.replace(/\.tsx?$/, '.js'));
-    const source = readFileSync(join(project, 'src', name), 'utf8');
-    mkdirSync(dirname(target), { recursive: true });
-    // One file says nothing of its package: that it is an ES module has to be said.
-    const compilerOptions = { ...options, noEmit: false, module: ts.ModuleKind.ESNext };
-    writeFileSync(target, ts.transpileModule(source, { fileName: name, compilerOptions }).outputText);
-  }
-  for (const beside of ['store/scripts', 'dashboard/assets']) {
-    cpSync(join(project, 'src', beside), join(folder, 'dist', beside), { recursive: true });
-  }
-  for (const name of ['package.json', '.env.example']) cpSync(join(project, name), join(folder, name));
-  symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
+  const shared = builtOnce();
+  for (const name of ['dist', 'node_modules']) symlinkSync(join(shared, name), join(folder, name));
+  for (const name of BESIDE) cpSync(join(project, name), join(folder, name));
 
   const running = new Set<CliProcess>();
   return {
@@ -70,6 +59,43 @@ export function buildCli(): BuiltCli {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What the compiled code reads beside `dist`. */
+const BESIDE = ['package.json', '.env.example'] as const;
+
+/** One build for all files of a run. Two that begin at once both build; the later one's is thrown away. */
+function builtOnce(): string {
+  const shared = join(inject('buildDir'), 'package');
+  if (existsSync(shared)) return shared;
+  const own = mkdtempSync(join(inject('buildDir'), 'own-'));
+  transpileInto(join(own, 'dist'));
+  for (const name of BESIDE) cpSync(join(project, name), join(own, name));
+  symlinkSync(join(project, 'node_modules'), join(own, 'node_modules'));
+  try {
+    renameSync(own, shared);
+  } catch {
+    rmSync(own, { recursive: true });
+  }
+  return shared;
+}
+
+/** Every file turned into JavaScript by itself: types are checked elsewhere, and a build takes ten times as long. */
+function transpileInto(dist: string): void {
+  const { config } = ts.readConfigFile(join(project, 'tsconfig.json'), ts.sys.readFile);
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, project);
+  // One file says nothing of its package: that it is an ES module has to be said.
+  const compilerOptions = { ...options, noEmit: false, module: ts.ModuleKind.ESNext };
+  for (const name of readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' })) {
+    if (!/\.tsx?$/.test(name)) continue;
+    const target = join(dist, name.replace(/\.tsx?$/, '.js'));
+    const source = readFileSync(join(project, 'src', name), 'utf8');
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, ts.transpileModule(source, { fileName: name, compilerOptions }).outputText);
+  }
+  for (const beside of ['store/scripts', 'dashboard/assets']) {
+    cpSync(join(project, 'src', beside), join(dist, beside), { recursive: true });
+  }
 }
 
 function startProcess(

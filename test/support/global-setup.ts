@@ -14,6 +14,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     print: (line) => process.stderr.write(`${line}\n`),
   });
   const dataDir = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-redis-'));
+  const buildDir = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-build-'));
+  project.provide('buildDir', buildDir);
   const server = await startRedisServer({ binary, dataDir, appendOnly: true });
   project.provide('redisUrl', server.url);
   const noBrowser = await ensureChromium();
@@ -26,6 +28,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide('hasPrometheus', noPrometheus === undefined);
   return async () => {
     await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    for (const folder of [dataDir, buildDir]) await rm(folder, { recursive: true, force: true });
   };
 }

@@ -15,6 +15,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** The one Redis of the whole run, started by `global-setup.ts`. */
     readonly redisUrl: string;
+    /** Where the command line is built, once for all files. */
+    buildDir: string;
     /** Whether tests in a real browser can run; see `chromium.ts`. */
     readonly hasBrowser: boolean;
     /** Whether tests with a real Prometheus and its promtool can run; see `prometheus.ts`. */
