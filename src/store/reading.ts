@@ -1,10 +1,11 @@
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Guest } from '../core/guest.ts';
 import type { Operation } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { Sandbox } from '../core/sandbox.ts';
 import type { Keys } from './keys.ts';
-import { type Fields, parseGuest, parseOperation, parseSandbox } from './records.ts';
+import { type Fields, fieldsFromList, parseGuest, parseOperation, parseSandbox } from './records.ts';
+import type { Scripts } from './scripts.ts';
 
 export interface Reading {
   sandbox(id: string): Promise<Sandbox | undefined>;
@@ -30,7 +31,7 @@ export interface Reading {
   inventorySize(provider: ProviderName): Promise<number>;
 }
 
-export function createReading(redis: Redis, keys: Keys): Reading {
+export function createReading(redis: Redis, keys: Keys, scripts: Scripts): Reading {
   async function record<T>(key: string, parse: (fields: Fields) => T): Promise<T | undefined> {
     return parsed(await redis.hgetall(key), parse);
   }
@@ -47,6 +48,11 @@ export function createReading(redis: Redis, keys: Keys): Reading {
     });
   }
 
+  /** Each write to a socket costs as much as what it asks for. */
+  async function together(first: string, second: string): Promise<readonly [string[], string[]]> {
+    return (await scripts.run('read-together', [first, second], [])) as [string[], string[]];
+  }
+
   const sandbox = (id: string) => record(keys.sandbox(id), parseSandbox);
   const operations = (ids: readonly string[]) =>
     records(
@@ -60,16 +66,17 @@ export function createReading(redis: Redis, keys: Keys): Reading {
     guest: (id) => record(keys.guest(id), parseGuest),
 
     async operationAndSandbox(operationId, sandboxId) {
-      const [operation, itsSandbox] = await both(
-        redis.pipeline().hgetall(keys.operation(operationId)).hgetall(keys.sandbox(sandboxId)),
-      );
-      return [parsed(operation as Fields, parseOperation), parsed(itsSandbox as Fields, parseSandbox)];
+      const [operation, itsSandbox] = await together(keys.operation(operationId), keys.sandbox(sandboxId));
+      return [
+        parsed(fieldsFromList(operation), parseOperation),
+        parsed(fieldsFromList(itsSandbox), parseSandbox),
+      ];
     },
 
     async sandboxWithLine(id) {
       const key = keys.sandbox(id);
-      const [fields, line] = await both(redis.pipeline().hgetall(key).lrange(keys.pending(key), 0, -1));
-      return { sandbox: parsed(fields as Fields, parseSandbox), pending: await operations(line as string[]) };
+      const [fields, line] = await together(key, keys.pending(key));
+      return { sandbox: parsed(fieldsFromList(fields), parseSandbox), pending: await operations(line) };
     },
 
     async sandboxByAnyId(id) {
@@ -95,12 +102,4 @@ export function createReading(redis: Redis, keys: Keys): Reading {
 /** A record that is not there has no fields. */
 function parsed<T>(fields: Fields, parse: (fields: Fields) => T): T | undefined {
   return Object.keys(fields).length === 0 ? undefined : parse(fields);
-}
-
-/** One request for two answers: each write to a socket costs as much as what it asks for. */
-async function both(pipeline: ChainableCommander): Promise<readonly [unknown, unknown]> {
-  const [first, second] = (await pipeline.exec()) ?? [];
-  const error = first?.[0] ?? second?.[0];
-  if (error) throw error;
-  return [first?.[1], second?.[1]];
 }

@@ -6,6 +6,7 @@ export type ScriptName =
   | 'transact'
   | 'claim'
   | 'renew'
+  | 'read-together'
   | 'settle-webhook'
   | 'reserve-vmid'
   | 'take-permit'

@@ -95,7 +95,7 @@ export function createStore(
   const keys = createKeys(deployment);
   const scripts = createScripts(redis);
   const begin = createTransactions(keys, scripts);
-  const reading = createReading(redis, keys);
+  const reading = createReading(redis, keys, scripts);
   const settlements = createSettlements(redis, keys, reading);
   const events = createEventLog(redis, keys);
   const alerts = createAlertStore({ redis, keys, scripts, onAlert });
