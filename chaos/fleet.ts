@@ -60,6 +60,7 @@ export function createFleet({ options, size, readClaims, isRedisDown }: FleetDep
   const counts = { crashes: 0, kills: 0, freezes: 0 };
   const spawning = new Set<Promise<void>>();
   let closed = false;
+  const atWork = () => [...workers].filter(({ doomed }) => !doomed);
 
   function spawnOne(): Promise<void> {
     const spawned = spawnUntilUp().finally(() => spawning.delete(spawned));
@@ -71,11 +72,8 @@ export function createFleet({ options, size, readClaims, isRedisDown }: FleetDep
     while (!closed) {
       try {
         const started = await startWorkerProcess(options);
-        const worker: Worker = {
-          process: started,
-          name: `${hostname()}:${started.child.pid}`,
-          doomed: false,
-        };
+        const name = `${hostname()}:${started.child.pid}`;
+        const worker: Worker = { process: started, name, doomed: false };
         if (closed) return await started.end();
         workers.add(worker);
         started.child.once('exit', () => {
@@ -98,10 +96,9 @@ export function createFleet({ options, size, readClaims, isRedisDown }: FleetDep
     const giveUpAtMs = performance.now() + VICTIM_WITHIN_MS;
     while (!closed && performance.now() < giveUpAtMs) {
       const holders = new Set((await readClaims()).map(({ holder }) => holder));
-      const atWork = [...workers].filter(({ doomed }) => !doomed);
-      const victims = atWork.filter(({ name }) => holders.has(name));
+      const victims = atWork().filter(({ name }) => holders.has(name));
       const victim = victims[Math.floor(pick * victims.length)];
-      if (victim && atWork.length > LEFT_AT_WORK) {
+      if (victim && atWork().length > LEFT_AT_WORK) {
         victim.doomed = true;
         return victim;
       }
@@ -124,21 +121,15 @@ export function createFleet({ options, size, readClaims, isRedisDown }: FleetDep
     return undefined;
   }
 
-  function letGo(victim: Worker): void {
-    victim.process.thaw();
-    victim.doomed = false;
-  }
-
   return {
     async start() {
       await Promise.all(Array.from({ length: size }, spawnOne));
     },
     async kill(pick) {
       const caught = await catchHolder(pick);
-      if (caught === undefined) return [];
-      await caught.victim.process.end();
-      counts.kills += 1;
-      return caught.held;
+      await caught?.victim.process.end();
+      if (caught) counts.kills += 1;
+      return caught?.held ?? [];
     },
     async freeze(pick, forMs, onFrozen) {
       const caught = await catchHolder(pick);
@@ -148,7 +139,7 @@ export function createFleet({ options, size, readClaims, isRedisDown }: FleetDep
       await delay(forMs);
       letGo(caught.victim);
     },
-    atWork: () => [...workers].filter(({ doomed }) => !doomed).length,
+    atWork: () => atWork().length,
     crashes: () => counts.crashes,
     kills: () => counts.kills,
     freezes: () => counts.freezes,
@@ -159,4 +150,9 @@ export function createFleet({ options, size, readClaims, isRedisDown }: FleetDep
       await Promise.all([...workers].map((worker) => worker.process.end()));
     },
   };
+}
+
+function letGo(victim: Worker): void {
+  victim.process.thaw();
+  victim.doomed = false;
 }
