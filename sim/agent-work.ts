@@ -9,6 +9,9 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
+/** To print an answer. */
+const ANSWER_MS = 5 * SECOND_MS;
+
 export interface AgentPhase {
   readonly fromMs: number;
   readonly toMs: number;
@@ -28,7 +31,9 @@ export function openAgent(stretches: readonly Stretch[], random: Random): readon
     while (atMs < toMs) {
       const phase: Doing =
         truth === 'working' ? turnOf(random, canBeSilent) : promptOf(updatesEveryMs, atMs, random);
-      const untilMs = Math.min(toMs, atMs + phase.lastsMs);
+      // A turn ends with its answer in the terminal, never in silence.
+      const latestMs = phase.isSilent ? Math.max(atMs + SECOND_MS, toMs - ANSWER_MS) : toMs;
+      const untilMs = Math.min(toMs, latestMs, atMs + phase.lastsMs);
       phases.push({ fromMs: atMs, toMs: untilMs, ...phase.does });
       atMs = untilMs;
       canBeSilent = !phase.isSilent;
