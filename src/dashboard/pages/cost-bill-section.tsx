@@ -11,27 +11,34 @@ export function CostBillSection({ bill }: { readonly bill: WholeBill }) {
   const share = percent(totalMicroUsd, targetMicroUsd);
   return (
     <Section id="bill" question="And the whole bill?" note="With everything else that is paid for.">
-      <article>
-        <h3>
-          {money(totalMicroUsd)} so far
-          {isOver && <span class="state bad">over</span>}
-          <span class="amount">
-            {share} of the {money(targetMicroUsd)} that a month is to stay below
-          </span>
-        </h3>
-        <Bar used={totalMicroUsd} total={targetMicroUsd} isFull={isOver} label={`the whole bill: ${share}`} />
-        <table>
-          <tbody>
-            {rows.map(({ line, microUsd }) => (
-              <tr>
-                <th scope="row">{line}</th>
-                <td class="number">{money(microUsd)}</td>
-                <td class="number quiet">{percent(microUsd, totalMicroUsd)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </article>
+      <div class="grid">
+        <article>
+          <h3>
+            {money(totalMicroUsd)} so far
+            {isOver && <span class="state bad">over</span>}
+            <span class="amount">
+              {share} of the {money(targetMicroUsd)} that a month is to stay below
+            </span>
+          </h3>
+          <Bar
+            used={totalMicroUsd}
+            total={targetMicroUsd}
+            isFull={isOver}
+            label={`the whole bill: ${share}`}
+          />
+          <table>
+            <tbody>
+              {rows.map(({ line, microUsd }) => (
+                <tr>
+                  <th scope="row">{line}</th>
+                  <td class="number">{money(microUsd)}</td>
+                  <td class="number quiet">{percent(microUsd, totalMicroUsd)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </article>
+      </div>
     </Section>
   );
 }
