@@ -8,6 +8,7 @@ import { splitByDay } from '../../src/core/day.ts';
 import {
   accrue,
   type BillingChange,
+  type BillingInstant,
   changeBilling,
   type LedgerAccount,
   type LedgerEntry,
@@ -15,6 +16,7 @@ import {
 } from '../../src/core/ledger.ts';
 import type { PriceBook } from '../../src/core/price-book.ts';
 import { priceUsage, type UsageRow } from '../../src/core/usage-cost.ts';
+import { settleAsObserved } from '../../src/workers/observed-state.ts';
 import type { Random } from '../random.ts';
 import type { SimulatedGuest } from './guests.ts';
 
@@ -25,6 +27,11 @@ export interface Month {
 
 /** The sweep that looks at what providers hold; a pause by the provider is seen at its next run at the latest. */
 const SEEN_WITHIN_MS = 60_000;
+/**
+ * How late Morph acts on a TTL that ran out: seconds to tens of seconds, by the time that its own tests allow for it
+ * (python SDK, `test_ttl.py`). It bills until it has paused, and says afterwards only when the TTL ran out.
+ */
+const TTL_LAG_MS = 30_000;
 
 export function billByLedger(
   guests: readonly SimulatedGuest[],
@@ -56,13 +63,11 @@ export function billUnder(
 /** The changes of a guest as the control plane learns of them, through the real ledger. */
 function entriesOf(guest: SimulatedGuest, random: Random): readonly LedgerEntry[] {
   const account = accountOf(guest);
-  const lateMs = () => (guest.pausedByProvider ? random.between(0, SEEN_WITHIN_MS) : 0);
   const changes: BillingChange[] = guest.running.flatMap(({ fromMs, toMs }) => [
     { state: 'running', atMs: fromMs, evidence: 'clock' },
     {
       state: guest.provider === 'pve-lxc' ? 'stored' : 'paused',
-      atMs: Math.min(toMs + lateMs(), guest.endMs),
-      evidence: 'clock',
+      ...(guest.pausedByProvider ? pausedSince(toMs, random) : { atMs: toMs, evidence: 'clock' }),
     },
   ]);
   changes.push({ state: 'ended', atMs: guest.endMs, evidence: 'clock' });
@@ -75,6 +80,15 @@ function entriesOf(guest: SimulatedGuest, random: Random): readonly LedgerEntry[
   }
   const rest = open && accrue(open, guest.endMs);
   return rest ? [...entries, rest] : entries;
+}
+
+/** As the control plane settles what it saw: by the TTL that Morph tells, in whole seconds. */
+function pausedSince(ttlEndedAtMs: number, random: Random): BillingInstant {
+  const pausesAtMs = Math.floor(ttlEndedAtMs / 1_000) * 1_000;
+  const seenAtMs = ttlEndedAtMs + TTL_LAG_MS + random.between(0, SEEN_WITHIN_MS);
+  const observed = { condition: 'paused', detail: 'paused', pausesAtMs } as const;
+  const { since } = settleAsObserved(observed, { state: 'running' }, seenAtMs);
+  return since ?? { atMs: seenAtMs, evidence: 'clock' };
 }
 
 function accountOf({ team, provider }: SimulatedGuest): LedgerAccount {
@@ -104,15 +118,24 @@ export interface MeterPrices {
 const HOUR_MS = 3_600_000;
 
 /** The meter: every guest's true hours times its rate, and the node in full. */
-export function billByMeter(guests: readonly SimulatedGuest[], prices: MeterPrices, month: Month): number {
+export function billByMeter(
+  guests: readonly SimulatedGuest[],
+  prices: MeterPrices,
+  month: Month,
+  random: Random,
+): number {
   const hoursIn = (fromMs: number, toMs: number) =>
     Math.max(0, Math.min(toMs, month.toMs) - Math.max(fromMs, month.fromMs)) / HOUR_MS;
   let usd = prices.usdPerNodeMonth;
-  for (const { provider, team, running, endMs } of guests) {
+  for (const { provider, team, running, endMs, pausedByProvider } of guests) {
     if (provider !== 'morph') continue;
     const { vcpus, memoryMib, diskGib } = team.size;
     const mcu = Math.max(vcpus, Math.ceil(memoryMib / 4_096), Math.ceil(diskGib / 16));
-    const ran = running.reduce((sum, { fromMs, toMs }) => sum + hoursIn(fromMs, Math.min(toMs, endMs)), 0);
+    const lagMs = () => (pausedByProvider ? random.between(0, TTL_LAG_MS) : 0);
+    const ran = running.reduce(
+      (sum, { fromMs, toMs }) => sum + hoursIn(fromMs, Math.min(toMs + lagMs(), endMs)),
+      0,
+    );
     const lay = hoursIn(team.startMs, endMs) - ran;
     usd += ran * mcu * prices.usdPerMcuHour;
     usd += lay * (memoryMib / 1_024 + diskGib) * prices.usdPerGibHourStored;

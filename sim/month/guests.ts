@@ -16,7 +16,7 @@ export interface SimulatedGuest {
   /** Work that a pause met, and how much of it nothing had told of: no rule can know of that. */
   readonly interruptions: number;
   readonly silentInterruptions: number;
-  /** Whether the provider paused it by itself, so that the ledger learned of it later. */
+  /** Whether the provider paused it by itself: then the ledger has the provider's word for when, not its meter's. */
   readonly pausedByProvider: boolean;
 }
 

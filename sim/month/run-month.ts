@@ -132,7 +132,7 @@ function billAll(seed: number, simulated: Simulated, prices: Prices) {
     const usdPerNodeMonth = node ? node.usdPerMonth * prices.node : 0;
     const costUsd = billByLedger(guests, bookOf(prices, node), MONTH, createRandom(seed ^ 0x1b873593));
     const meter = { usdPerMcuHour: Number(prices.mcu), usdPerGibHourStored: 0.00001, usdPerNodeMonth };
-    const meteredUsd = billByMeter(guests, meter, MONTH);
+    const meteredUsd = billByMeter(guests, meter, MONTH, createRandom(seed ^ 0x68bc21eb));
     return {
       name,
       guests,
