@@ -22,6 +22,9 @@ export interface Scenario {
   verify(test: TestSystem, operation: Operation): Promise<void>;
 }
 
+/** Any time that nobody would leave a clock behind. */
+const SLEPT_MS = 3_600_000;
+
 const KEEPS_MEMORY: Readonly<Record<ProviderName, boolean>> = {
   'pve-vm': true,
   'pve-lxc': false,
@@ -62,7 +65,7 @@ export function scenariosOf(provider: ProviderName): readonly Scenario[] {
     },
     {
       name: 'resume',
-      prepare: beginPaused,
+      prepare: provider === 'pve-vm' ? (test) => asleepForLong(test, beginPaused) : beginPaused,
       ask: change('resume', { onLostMemory: 'fail' }),
       async verify({ producer }, { sandboxId, memoryKept }) {
         await expectState(producer, sandboxId, { state: 'running' });
@@ -101,6 +104,17 @@ async function switchOnWaking(
     headers: { authorization: `Bearer ${simulators.morph.apiKey}`, 'content-type': 'application/json' },
     body: JSON.stringify({ wake_on_http: true }),
   });
+}
+
+/** Whose clock has to be set once it woke. */
+async function asleepForLong(
+  test: TestSystem,
+  beginPaused: Scenario['prepare'],
+): Promise<string | undefined> {
+  const id = await beginPaused(test);
+  const { vmid = 0 } = await test.producer.get(id ?? '');
+  test.simulators.pve.operator.turnClockBack(vmid, SLEPT_MS);
+  return id;
 }
 
 /** Somebody pulled the plug: the guest is off, its memory is gone. */

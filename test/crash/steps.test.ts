@@ -75,6 +75,7 @@ async function startWaveSystem(): Promise<{ readonly system: TestSystem; readonl
     routing: { primary: 'pve-vm', fallbacks: ['morph'], byWorkload: {} },
     recovery: CRASH_RECOVERY,
     timing: { startDeadlineMs: 240_000 },
+    setClock: true,
   });
   closers.push(system.close);
   const waves = await startWaves(system);
@@ -84,7 +85,7 @@ async function startWaveSystem(): Promise<{ readonly system: TestSystem; readonl
 
 /** Runs every scenario once, undisturbed, and notes its steps in order. */
 async function recordSteps(): Promise<readonly Recorded[]> {
-  const base = await startTestSystem({ workers: false, recovery: PATIENT_RECOVERY });
+  const base = await startTestSystem({ workers: false, recovery: PATIENT_RECOVERY, setClock: true });
   const seen = new Map<string, string[]>();
   const worker = await startSystem({
     ...base.options,
@@ -110,10 +111,10 @@ async function recordSteps(): Promise<readonly Recorded[]> {
 
 const FOLDERS: Readonly<Record<ProviderName, string>> = { 'pve-vm': 'pve', 'pve-lxc': 'pve', morph: 'morph' };
 
-/** The two kinds of Proxmox guests share a folder: a container is shut down and booted where a VM is suspended and resumed. */
+/** The two kinds of Proxmox guests share a folder: a container is shut down and booted where a VM is suspended and resumed, and its clock is the host's. */
 const NOT_OF: Readonly<Record<ProviderName, readonly string[]>> = {
   'pve-vm': ['shutdown'],
-  'pve-lxc': ['resume', 'suspend'],
+  'pve-lxc': ['resume', 'set-clock', 'suspend'],
   morph: [],
 };
 

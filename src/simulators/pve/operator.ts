@@ -14,6 +14,8 @@ export interface PveOperator {
   readonly lock: (vmid: number, word: string) => void;
   /** The OOM killer, or a pulled plug: stopped, memory gone, locks as they were. */
   readonly kill: (vmid: number) => void;
+  /** The clock inside the guest: a long sleep in a moment. */
+  readonly turnClockBack: (vmid: number, byMs: number) => void;
   /** Gone without any API call. */
   readonly remove: (vmid: number) => void;
   /** Moved to another node, as it is. */
@@ -54,6 +56,11 @@ export function createOperator(world: PveWorld): PveOperator {
     unlock: (vmid) => world.guests.configure(find(vmid).vmid, { lock: undefined }),
     lock: (vmid, word) => world.guests.configure(find(vmid).vmid, { lock: word }),
     kill: (vmid) => powerOff(world, find(vmid)),
+    turnClockBack: (vmid, byMs) => {
+      const { memory } = find(vmid);
+      const clockBehindMs = (memory.clockBehindMs ?? 0) + byMs;
+      world.guests.change(vmid, { memory: { ...memory, clockBehindMs } });
+    },
     remove: (vmid) => world.guests.remove(find(vmid).vmid),
     migrate: (vmid, node) => {
       world.guests.change(find(vmid).vmid, { node });
