@@ -43,7 +43,7 @@ export async function startHttp(
   log: Logger,
   nowMs: () => number = Date.now,
 ): Promise<Http> {
-  const parts = await openParts(system, config, log);
+  const parts = await openParts(system, config);
   try {
     return await listen(parts, config, log, nowMs);
   } catch (error) {
@@ -127,11 +127,9 @@ async function listen(
  * A store of its own for everything that somebody waits for: while Redis is away its commands fail at once,
  * and those of the workers wait.
  */
-async function openParts(system: System, config: HttpConfig, log: Logger) {
-  const redis = await connectAgain(system.store.redis, {
-    role: 'producer',
-    onError: (error) => log.warn({ err: error }, 'redis connection trouble'),
-  });
+async function openParts(system: System, config: HttpConfig) {
+  // The system's own connection tells when Redis goes away and when it is back.
+  const redis = await connectAgain(system.store.redis, { role: 'producer' });
   const store = createStore(redis, config.deployment);
   const queues = createQueues(redis, store.keys);
   const submitter = createSubmitter({ store, queues, nowMs: Date.now });

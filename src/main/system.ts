@@ -126,7 +126,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const { nowMs = Date.now } = options;
   const redis = await connectRedis(options.redis.url, {
     role: 'worker',
-    onError: (error) => log.warn({ err: error }, 'redis connection trouble'),
+    onAway: ({ message }) => log.warn({ reason: message }, 'Redis does not answer; trying on'),
+    onBack: () => log.info('Redis answers'),
   });
   const closers: (() => Promise<void> | void)[] = [() => redis.disconnect()];
   const close = async () => {

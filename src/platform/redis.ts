@@ -11,8 +11,10 @@ export interface ConnectRedisOptions {
   readonly role: 'producer' | 'worker';
   /** Ends the waiting for the first connection. */
   readonly signal?: AbortSignal;
-  /** Told of every lost connection; the client reconnects by itself. */
-  readonly onError?: (error: Error) => void;
+  /** Told once when Redis goes away, or is not there yet; the client tries on by itself, as often as it takes. */
+  readonly onAway?: (error: Error) => void;
+  /** Told once when Redis answers after that. */
+  readonly onBack?: () => void;
   /** How long the first connection may take, several tries included. */
   readonly connectWithinMs?: number;
 }
@@ -37,22 +39,18 @@ const WRONG_CREDENTIALS = /NOAUTH|WRONGPASS|NOPERM/;
  * the signal fires. Nothing is left connected then.
  */
 export async function connectRedis(url: string, options: ConnectRedisOptions): Promise<Redis> {
-  const { role, signal, onError, connectWithinMs = CONNECT_WITHIN_MS } = options;
+  const { role, signal, connectWithinMs = CONNECT_WITHIN_MS } = options;
   signal?.throwIfAborted();
   const sentinels = sentinelOptions(url);
   const redis = sentinels
     ? new Redis({ ...optionsFor(role), ...sentinels })
     : new Redis(url, optionsFor(role));
-  let lastError: Error | undefined;
-  redis.on('error', (error: Error) => {
-    lastError = error;
-    onError?.(error);
-  });
+  const lastError = watchConnection(redis, options);
   const ready = await untilReady(redis, connectWithinMs, signal);
   if (ready) return redis;
   redis.disconnect();
   signal?.throwIfAborted();
-  throw unreachable(url, lastError, connectWithinMs);
+  throw unreachable(url, lastError(), connectWithinMs);
 }
 
 /**
@@ -61,16 +59,28 @@ export async function connectRedis(url: string, options: ConnectRedisOptions): P
  */
 export async function connectAgain(redis: Redis, options: ConnectRedisOptions): Promise<Redis> {
   const again = redis.duplicate(optionsFor(options.role));
-  let lastError: Error | undefined;
-  again.on('error', (error: Error) => {
-    lastError = error;
-    options.onError?.(error);
-  });
+  const lastError = watchConnection(again, options);
   const withinMs = options.connectWithinMs ?? CONNECT_WITHIN_MS;
   if (await untilReady(again, withinMs, options.signal)) return again;
   again.disconnect();
   options.signal?.throwIfAborted();
-  throw unreachable(`redis://${redis.options.host}:${redis.options.port}`, lastError, withinMs);
+  throw unreachable(`redis://${redis.options.host}:${redis.options.port}`, lastError(), withinMs);
+}
+
+/** Every try that fails is an error of its own; told is only what changes. Returns the last one. */
+function watchConnection(redis: Redis, { onAway, onBack }: ConnectRedisOptions): () => Error | undefined {
+  let lastError: Error | undefined;
+  let isAway = false;
+  redis.on('error', (error: Error) => {
+    lastError = error;
+    if (!isAway) onAway?.(error);
+    isAway = true;
+  });
+  redis.on('ready', () => {
+    if (isAway) onBack?.();
+    isAway = false;
+  });
+  return () => lastError;
 }
 
 /** False when it takes too long, is hopeless, or the signal fires. */

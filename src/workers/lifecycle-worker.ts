@@ -5,6 +5,7 @@
 import { DelayedError, type Job, Worker } from 'bullmq';
 import { type AttemptJob, queueName } from '../queues/queues.ts';
 import { HandOverError } from './attempt-session.ts';
+import { tellQueueTrouble } from './queue-trouble.ts';
 import { runAttempt } from './run-attempt.ts';
 import { slotsWithReserve } from './slot-share.ts';
 import type { WorkerDeps } from './worker-deps.ts';
@@ -74,9 +75,7 @@ export async function startLifecycleWorker(
     stalledInterval: stalledCheckMs,
     maxStalledCount: MAX_STALLED_COUNT,
   });
-  worker.on('error', (error) =>
-    log.warn({ provider: provider.name, err: error }, 'queue connection trouble'),
-  );
+  worker.on('error', tellQueueTrouble(log, { provider: provider.name }));
   worker.on('lockRenewalFailed', (jobIds: string[]) => {
     for (const id of jobIds) worker.cancelJob(id, 'its lock in the queue was lost');
   });
@@ -111,7 +110,7 @@ async function keepGlobalConcurrency(
   const assert = () => queue?.setGlobalConcurrency(slotsWithReserve(slots));
   await assert();
   return setInterval(() => {
-    assert()?.catch((error: unknown) => log.warn({ provider: provider.name, err: error }, 'queue trouble'));
+    assert()?.catch(tellQueueTrouble(log, { provider: provider.name }));
   }, reassertMs);
 }
 

@@ -15,6 +15,7 @@ import {
   type SweepJob,
   sweepJobSchema,
 } from '../queues/sweep-queues.ts';
+import { tellQueueTrouble } from './queue-trouble.ts';
 import type { Sweep, SweepDeps } from './sweep.ts';
 import { compareBilling } from './sweeps/compare-billing.ts';
 import { compareCosts } from './sweeps/compare-costs.ts';
@@ -182,7 +183,7 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
       maxStalledCount: Number.MAX_SAFE_INTEGER,
     },
   );
-  const onError = (error: Error) => log.warn({ sweep: name, err: error }, 'queue connection trouble');
+  const onError = tellQueueTrouble(log, { sweep: name });
   worker.on('error', onError);
   worker.on('lockRenewalFailed', (jobIds: string[]) => {
     for (const id of jobIds) worker.cancelJob(id, 'its lock in the queue was lost');

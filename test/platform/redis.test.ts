@@ -7,6 +7,7 @@ import { withoutPassword } from '../../src/platform/redact-url.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
 import { sentinelOptions } from '../../src/platform/redis-address.ts';
 import { checkRedisSafety } from '../../src/platform/redis-safety.ts';
+import { eventually } from '../support/eventually.ts';
 import { sharedRedisUrl, startTestRedis, type TestRedis } from '../support/redis.ts';
 
 const cleanUps: (() => unknown)[] = [];
@@ -89,12 +90,35 @@ describe('connectRedis', () => {
       sawRefusal = resolve;
     });
     const address = `redis://127.0.0.1:${relay.port}`;
-    const connecting = connectRedis(address, { role: 'producer', onError: sawRefusal });
+    const connecting = connectRedis(address, { role: 'producer', onAway: sawRefusal });
     expect((await refusal).message).toContain('ECONNREFUSED');
     await relay.mend();
     const redis = await connecting;
     cleanUps.push(() => redis.disconnect());
     expect(await redis.ping()).toBe('PONG');
+  });
+
+  it('is told once that Redis is away and once that it is back, however many tries fail in between', async () => {
+    const server = await testRedis();
+    const relay = await startRelay(server.port);
+    const told: string[] = [];
+    const redis = await connectRedis(`redis://127.0.0.1:${relay.port}`, {
+      role: 'worker',
+      onAway: () => told.push('away'),
+      onBack: () => told.push('back'),
+    });
+    cleanUps.push(() => redis.disconnect());
+    let failedTries = 0;
+    redis.on('error', () => {
+      failedTries += 1;
+    });
+    await relay.cut();
+    await eventually('several tries failed', () => failedTries >= 3);
+    expect(told).toEqual(['away']);
+    await relay.mend();
+    expect(await redis.ping()).toBe('PONG');
+    await eventually('it was told', () => told.includes('back'));
+    expect(told).toEqual(['away', 'back']);
   });
 
   it.each([
@@ -111,8 +135,8 @@ describe('connectRedis', () => {
     const port = await closedPort();
     const stopping = new AbortController();
     const reason = new Error('shutting down');
-    const onError = () => stopping.abort(reason);
-    const options = { role: 'worker', signal: stopping.signal, onError } as const;
+    const onAway = () => stopping.abort(reason);
+    const options = { role: 'worker', signal: stopping.signal, onAway } as const;
     await expect(connectRedis(`redis://127.0.0.1:${port}`, options)).rejects.toBe(reason);
     await expect(connectRedis(sharedRedisUrl(), options)).rejects.toBe(reason);
   });

@@ -12,6 +12,7 @@ import {
   type WebhookQueue,
 } from '../../queues/webhook-queue.ts';
 import type { Store } from '../../store/store.ts';
+import { tellQueueTrouble } from '../queue-trouble.ts';
 import { addHead, type DeliveryDeps, type DeliveryResult, deliverEvent } from './deliver-event.ts';
 import { REQUEST_TIMEOUT_MS, type WebhookTarget } from './send-event.ts';
 
@@ -55,7 +56,7 @@ export async function startWebhookWorker(
   const { store, log, nowMs } = deps;
   const { target, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
   const delivery: DeliveryDeps = { ...deps, target, requestTimeoutMs };
-  const trouble = (error: unknown) => log.warn({ err: error }, 'webhook: connection trouble');
+  const trouble = tellQueueTrouble(log, { queue: WEBHOOK_QUEUE });
 
   const announce = () => store.webhook.announce(nowMs() + ANNOUNCED_FOR_MS);
   await announce();
