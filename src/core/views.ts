@@ -5,7 +5,7 @@ import type { Attempt, Operation, OperationFailure, OperationKind, OperationStat
 import type { ProviderName } from './provider-name.ts';
 import type { GuestClock, Reconnect } from './reconnect.ts';
 import type { ProviderStatus } from './route.ts';
-import { expiresAtMs, type Sandbox, type SandboxState } from './sandbox.ts';
+import { expiresAtMs, isEnded, type Sandbox, type SandboxState } from './sandbox.ts';
 import type { WorkloadType } from './start-request.ts';
 
 export interface SandboxView {
@@ -18,7 +18,7 @@ export interface SandboxView {
   readonly providerId?: string;
   readonly vmid?: number;
   readonly hostname?: string;
-  /** URL by name: `vscode`, `worker`, `proxy`, `vnc`, `cdp`. */
+  /** URL by name: `vscode`, `worker`, `proxy`, `vnc`, `cdp`. Empty once it has ended: they lead nowhere then. */
   readonly endpoints: Readonly<Record<string, string>>;
   readonly fellBackFrom: readonly ProviderName[];
   /** While paused: whether memory is kept. */
@@ -49,6 +49,7 @@ export interface SandboxView {
 
 export function viewSandbox(sandbox: Sandbox): SandboxView {
   const { placement, request } = sandbox;
+  const endpoints = isEnded(sandbox.state) ? [] : (placement?.endpoints ?? []);
   return withoutUndefined({
     id: sandbox.id,
     state: sandbox.state,
@@ -57,7 +58,7 @@ export function viewSandbox(sandbox: Sandbox): SandboxView {
     providerId: placement?.nativeId,
     vmid: placement?.vmid,
     hostname: placement?.hostname,
-    endpoints: Object.fromEntries((placement?.endpoints ?? []).map(({ name, url }) => [name, url])),
+    endpoints: Object.fromEntries(endpoints.map(({ name, url }) => [name, url])),
     fellBackFrom: sandbox.fellBackFrom ?? [],
     preservesRam: sandbox.preservesRam,
     reconnect: sandbox.reconnect,

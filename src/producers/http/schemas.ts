@@ -26,7 +26,9 @@ export const sandboxSchema = z.object({
   providerId: z.string().exactOptional().describe('The provider’s own id.'),
   vmid: z.int().exactOptional(),
   hostname: z.string().exactOptional(),
-  endpoints: z.record(z.string(), z.string()).describe('URL by name: vscode, worker, proxy, vnc, cdp.'),
+  endpoints: z
+    .record(z.string(), z.string())
+    .describe('URL by name: vscode, worker, proxy, vnc, cdp. Empty once the sandbox has ended.'),
   fellBackFrom: z.array(provider),
   preservesRam: z.boolean().exactOptional().describe('While paused: whether memory is kept.'),
   reconnect: z
