@@ -1,10 +1,10 @@
 /** `cmux-lifecycle demo`: the main job from end to end, on simulators, in under a minute. */
 import { join } from 'node:path';
-import Table from 'cli-table3';
 import type { OperationView, SandboxView } from '../core/views.ts';
 import { loadConfig } from '../platform/config.ts';
 import { createLogger } from '../platform/log.ts';
 import { createProducer, type RedisProducer } from '../producers/redis-producer.ts';
+import { describeSandboxes } from './describe-sandbox.ts';
 import { startHttp } from './http.ts';
 import { startLocalParts } from './local.ts';
 import { systemOptions, untilStopSignal } from './serve.ts';
@@ -78,7 +78,7 @@ async function walk(
   const third = await timed('start a third', () => producer.start({ preset: PRESET, taskRunId: 'demo-3' }));
   console.log(`    ${third.id} runs on ${third.provider} again\n`);
   const { sandboxes } = await producer.list();
-  console.log(describeFleet(sandboxes));
+  console.log(describeSandboxes([...sandboxes].reverse(), Date.now(), process.stdout.columns));
 }
 
 async function timed<T>(what: string, run: () => Promise<T>): Promise<T> {
@@ -102,23 +102,4 @@ function explain({ attempts }: OperationView): readonly string[] {
       ? `attempt ${number} on ${provider} ${outcome}: ${failure.message}`
       : `attempt ${number} on ${provider} ${outcome}`,
   );
-}
-
-function describeFleet(sandboxes: readonly SandboxView[]): string {
-  const rows = [...sandboxes]
-    .reverse()
-    .map((sandbox) => [
-      sandbox.taskRunId ?? '',
-      sandbox.id,
-      sandbox.state,
-      `${sandbox.provider ?? ''}${sandbox.simulated ? ' (simulated)' : ''}`,
-      sandbox.providerId ?? '',
-      sandbox.fellBackFrom.length > 0 ? `fell back from ${sandbox.fellBackFrom.join(', ')}` : '',
-    ]);
-  const table = new Table({
-    head: ['task run', 'sandbox', 'state', 'provider', 'provider id', ''],
-    style: { head: [], border: [], compact: true },
-  });
-  table.push(...rows);
-  return table.toString();
 }

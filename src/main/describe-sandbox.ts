@@ -1,14 +1,15 @@
 /** Sandboxes and operations as people at a terminal read them. */
 import type { OperationView, SandboxView } from '../core/views.ts';
-import { table } from './output.ts';
+import { fittingTable, fold } from './fit.ts';
+import { ENDLESS } from './output.ts';
 
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
 const DAY_S = 24 * HOUR_S;
 
-export function describeSandboxes(sandboxes: readonly SandboxView[], nowMs: number): string {
+export function describeSandboxes(sandboxes: readonly SandboxView[], nowMs: number, width = ENDLESS): string {
   if (sandboxes.length === 0) return 'There is no such sandbox.';
-  return table(
+  return fittingTable(
     ['sandbox', 'state', 'provider', 'provider id', 'preset', 'team', 'task run', 'age', ''],
     sandboxes.map((sandbox) => [
       sandbox.id,
@@ -21,21 +22,26 @@ export function describeSandboxes(sandboxes: readonly SandboxView[], nowMs: numb
       formatAge(nowMs - sandbox.createdAtMs),
       remarksOn(sandbox).join('; '),
     ]),
+    // `show` has them.
+    { width, dispensable: ['preset', 'provider id', 'task run', 'team', 'age'] },
   );
 }
 
 /** Every field that is there, one a line. */
-export function describeSandbox(sandbox: SandboxView): string {
+export function describeSandbox(sandbox: SandboxView, width = ENDLESS): string {
   const { endpoints, metadata, ...fields } = sandbox;
   const rows = [
     ...Object.entries(fields).map(([name, value]): [string, string] => [name, formatField(name, value)]),
     ...Object.entries(endpoints).map(([name, url]): [string, string] => [`endpoint ${name}`, url]),
     ...Object.entries(metadata).map(([name, value]): [string, string] => [`metadata ${name}`, value]),
   ];
-  return columns(rows.filter(([, value]) => value !== ''));
+  return columns(
+    rows.filter(([, value]) => value !== ''),
+    width,
+  );
 }
 
-export function describeOperation(operation: OperationView): string {
+export function describeOperation(operation: OperationView, width = ENDLESS): string {
   const { attempts, leftOut, failure, ...fields } = operation;
   const rows = [
     ...Object.entries(fields).map(([name, value]): [string, string] => [name, formatField(name, value)]),
@@ -46,13 +52,13 @@ export function describeOperation(operation: OperationView): string {
     ]),
     ...(failure ? [['failure', `${failure.code}: ${failure.message}`] as [string, string]] : []),
   ];
-  return columns(rows);
+  return columns(rows, width);
 }
 
-/** The left column as wide as its longest entry. */
-export function columns(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(0, ...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+/** The left column as wide as its longest entry; the right one is folded. */
+export function columns(rows: readonly (readonly [string, string])[], width = ENDLESS): string {
+  const left = Math.max(0, ...rows.map(([name]) => name.length)) + 2;
+  return rows.map(([name, value]) => fold(name.padEnd(left) + value, width, left)).join('\n');
 }
 
 /** Two units at most: `3 d 4 h`, `12 min`, `40 s`. */

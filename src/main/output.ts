@@ -9,10 +9,13 @@ import type { Terminal } from './terminal.ts';
 export const FORMATS = ['table', 'json', 'markdown'] as const;
 export type Format = (typeof FORMATS)[number];
 
+/** The width of what no terminal shows: no line is folded and no column left out. */
+export const ENDLESS = Number.POSITIVE_INFINITY;
+
 export interface Output {
   readonly format: Format;
-  /** A result: the value itself as JSON, or the text for people, made only when it is needed. */
-  show(value: unknown, asText: () => string): void;
+  /** A result: the value itself as JSON, or the text for people, made only when it is needed, for a width in characters. */
+  show(value: unknown, asText: (width: number) => string): void;
   /** One of many results that come over time: a line of JSON each. */
   showLine(value: unknown, asText: () => string): void;
   /** What is known of a result so far, for people who watch; as JSON the result is `showWhole`'s, and this progress. */
@@ -25,11 +28,14 @@ export interface Output {
   warn(sentence: string): void;
 }
 
-export function createOutput(format: Format, { out, err }: Pick<Terminal, 'out' | 'err'>): Output {
+export function createOutput(
+  format: Format,
+  { out, err, width = ENDLESS }: Pick<Terminal, 'out' | 'err' | 'width'>,
+): Output {
   const json = format === 'json';
   return {
     format,
-    show: (value, asText) => out(`${json ? JSON.stringify(value, null, 2) : asText()}\n`),
+    show: (value, asText) => out(`${json ? JSON.stringify(value, null, 2) : asText(width)}\n`),
     showLine: (value, asText) => out(`${json ? JSON.stringify(value) : asText()}\n`),
     showPart: (text) => (json ? err : out)(`${text}\n`),
     showWhole: (value) => {

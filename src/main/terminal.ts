@@ -6,6 +6,8 @@ export interface Terminal {
   out(text: string): void;
   /** Standard error: errors, notes, progress. */
   err(text: string): void;
+  /** How many characters a line of standard output has; absent where no terminal shows it. */
+  readonly width?: number;
   /** Whether a person watches standard error, so that a line may be written over. */
   readonly isWatched: boolean;
   /** Asks the person; absent where there is none to ask. */
@@ -19,6 +21,8 @@ export function processTerminal(): Terminal {
   return {
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
+    // A terminal that does not know says 0.
+    ...(stdout.isTTY && stdout.columns > 0 ? { width: stdout.columns } : {}),
     isWatched: stderr.isTTY === true,
     ...(stdin.isTTY && stderr.isTTY ? { ask: askPerson } : {}),
     interruption,

@@ -28,7 +28,8 @@ export function isConfigError(value: unknown): value is ConfigError {
 }
 
 function describe(problems: readonly ConfigProblem[]): string {
-  const heading = problems.length === 1 ? 'Cannot start:' : `Cannot start, ${problems.length} problems:`;
+  const what = 'The set-up cannot be used';
+  const heading = problems.length === 1 ? `${what}:` : `${what}, ${problems.length} problems:`;
   const lines = problems.map(({ setting, problem, remedy }) => `  ${setting}: ${problem}\n    → ${remedy}`);
   return [heading, ...lines].join('\n');
 }

@@ -25,8 +25,11 @@ describe.each(WAYS)('over %s', (_way, environment) => {
     expect(shown.out).toContain(sandboxId);
     expect(shown.out).toMatch(/running +pve-vm/);
 
-    const asJson = await cli(['list', '--team', 'blue', '-o', 'json'], environment());
-    expect(JSON.parse(asJson.out).sandboxes).toMatchObject([{ id: sandboxId, taskRunId: 'run-7' }]);
+    // However narrow the terminal is, JSON is whole.
+    const asJson = await cli(['list', '--team', 'blue', '-o', 'json'], environment(), { width: 40 });
+    expect(JSON.parse(asJson.out).sandboxes).toMatchObject([
+      { id: sandboxId, taskRunId: 'run-7', preset: PRESET },
+    ]);
     const others = await cli(['-o', 'json', 'list', '--team', 'red'], environment());
     expect(JSON.parse(others.out).sandboxes).toEqual([]);
   });
@@ -44,6 +47,14 @@ describe.each(WAYS)('over %s', (_way, environment) => {
     expect(out).toContain('operation.requested');
     expect(out).toMatch(/idleness \(\w+\): .*shadow mode would suspend it/);
     expect(out).toMatch(/T[\d:.]+Z {2}running: it began to run/);
+  });
+
+  it.each(['list', 'why', 'show', 'providers'])('%s fits a terminal of 80 columns', async (command) => {
+    const words = ['why', 'show'].includes(command) ? [command, sandboxId] : [command];
+    const { out } = await cli(words, environment(), { width: 80 });
+    // Only an address may be longer: it stays whole, so that it can be copied.
+    const tooLong = out.split('\n').filter((line) => line.length > 80 && !line.includes('http'));
+    expect(tooLong).toEqual([]);
   });
 
   it('providers tells health and room', async () => {
@@ -77,7 +88,8 @@ describe('without a way to ask', () => {
   it('an address that is none is refused', async () => {
     const { status, err } = await cli(['list'], { CMUX_LIFECYCLE_URL: 'lifecycle.example.com' });
     expect(status).toBe(2);
-    expect(err).toContain('CMUX_LIFECYCLE_URL: this is no http address');
+    // Nothing was to be started.
+    expect(err).toMatch(/^The set-up cannot be used:\n {2}CMUX_LIFECYCLE_URL: this is no http address/);
   });
 
   it('a server that does not answer ends with status 6', async () => {

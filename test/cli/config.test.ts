@@ -98,7 +98,7 @@ describe('serve with wrong settings of every kind', () => {
       ]),
     );
     const [heading = ''] = printed.err.split('\n');
-    expect(heading).toBe(`Cannot start, ${told.length} problems:`);
+    expect(heading).toBe(`The set-up cannot be used, ${told.length} problems:`);
     expect(printed.err.match(/^ {4}→ \S/gm)).toHaveLength(told.length);
     expect(printed.err).not.toContain('secret-without-shape');
     expect({ out: printed.out, reached, data: existsSync(join(built.folder, '.data')) }).toEqual({

@@ -11,6 +11,8 @@ export interface CliOptions {
   /** What the person at the terminal answers; absent: there is no terminal. */
   readonly answer?: string;
   readonly isWatched?: boolean;
+  /** How many characters a line of the terminal has; absent: the output goes elsewhere. */
+  readonly width?: number;
   /** Ctrl-C. */
   readonly interruption?: AbortSignal;
   /** Told of everything as it is printed. */
@@ -20,7 +22,7 @@ export interface CliOptions {
 export async function cli(
   words: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},
-  { answer, isWatched = false, interruption, onPrint }: CliOptions = {},
+  { answer, isWatched = false, width, interruption, onPrint }: CliOptions = {},
 ): Promise<CliRun> {
   const printed = { out: '', err: '' };
   const printTo = (stream: 'out' | 'err') => (text: string) => {
@@ -34,6 +36,7 @@ export async function cli(
       out: printTo('out'),
       err,
       isWatched,
+      ...(width === undefined ? {} : { width }),
       interruption: () => interruption ?? new AbortController().signal,
       ...(answer === undefined
         ? {}

@@ -49,13 +49,13 @@ export async function carryOut(context: CommandContext, change: Change): Promise
   const key = idempotencyKey === undefined ? {} : { idempotencyKey };
   const submitted = await submit((options) => change.ask({ ...options, ...key }));
   if ('sandbox' in submitted) {
-    output.show(submitted.sandbox, () => describeSandbox(submitted.sandbox));
+    output.show(submitted.sandbox, (width) => describeSandbox(submitted.sandbox, width));
   } else if (flags.wait) {
     const told = { output, timeout: flags.timeout, ...(provider === undefined ? {} : { provider }) };
     await waitAndTell(context, client, submitted.operationId, told);
   } else {
     const operation = await client.operation(submitted.operationId);
-    output.show(operation, () => describeOperation(operation));
+    output.show(operation, (width) => describeOperation(operation, width));
   }
 }
 
@@ -81,7 +81,7 @@ export async function waitAndTell(
     return;
   }
   const sandbox = withMemory(await client.get(operation.sandboxId), operation);
-  output.show(sandbox, () => describeSandbox(sandbox));
+  output.show(sandbox, (width) => describeSandbox(sandbox, width));
 }
 
 /** A resume also says whether memory was kept. */

@@ -37,7 +37,7 @@ export const addList: AddCommand = (program, context) => {
   list.action(
     asking<Options, []>(context, async ({ connection: { client }, output, options }) => {
       const page = await client.list(listOptions(options));
-      output.show(page, () => describeSandboxes(page.sandboxes, Date.now()));
+      output.show(page, (width) => describeSandboxes(page.sandboxes, Date.now(), width));
       noteNextPage(page, output.note);
     }),
   );

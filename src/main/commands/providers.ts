@@ -1,6 +1,6 @@
 import type { ProviderView } from '../../core/views.ts';
 import { formatAge } from '../describe-sandbox.ts';
-import { table } from '../output.ts';
+import { fittingTable } from '../fit.ts';
 import { type AddCommand, asking } from './command.ts';
 
 export const addProviders: AddCommand = (program, context) => {
@@ -10,14 +10,14 @@ export const addProviders: AddCommand = (program, context) => {
     .action(
       asking<object, []>(context, async ({ connection: { client }, output }) => {
         const providers = await client.providers();
-        output.show(providers, () => describeProviders(providers));
+        output.show(providers, (width) => describeProviders(providers, width));
       }),
     );
 };
 
-function describeProviders(providers: readonly ProviderView[]): string {
+function describeProviders(providers: readonly ProviderView[], width: number): string {
   if (providers.length === 0) return 'No worker has published anything yet: is one running?';
-  return table(
+  return fittingTable(
     ['provider', 'health', 'breaker', 'keeps memory', 'free memory', 'waiting', 'active', 'heard of', ''],
     byName(providers).map(({ provider, healthy, detail, breaker, preservesRam, queue, ageMs, ...more }) => [
       provider,
@@ -32,6 +32,7 @@ function describeProviders(providers: readonly ProviderView[]): string {
         .filter((remark) => remark !== '')
         .join('; '),
     ]),
+    { width, dispensable: ['keeps memory', 'heard of'] },
   );
 }
 

@@ -15,11 +15,11 @@ export const addShow: AddCommand = (program, context) => {
         const { client } = connection;
         if (OPERATION_ID.test(id)) {
           const operation = await client.operation(id);
-          output.show(operation, () => describeOperation(operation));
+          output.show(operation, (width) => describeOperation(operation, width));
           return;
         }
         const sandbox = await client.get(id, { refresh: options.refresh === true });
-        output.show(sandbox, () => describeSandbox(sandbox));
+        output.show(sandbox, (width) => describeSandbox(sandbox, width));
       }),
     );
 };

@@ -2,6 +2,7 @@ import type { HistoryEntry } from '../../core/events.ts';
 import type { IdleOutlook } from '../../core/idle-outlook.ts';
 import type { WhyView } from '../../core/views.ts';
 import { describeOperation } from '../describe-sandbox.ts';
+import { fold } from '../fit.ts';
 import { type AddCommand, asking } from './command.ts';
 
 export const addWhy: AddCommand = (program, context) => {
@@ -12,20 +13,23 @@ export const addWhy: AddCommand = (program, context) => {
     .action(
       asking<object, [string]>(context, async ({ connection, output, args: [id] }) => {
         const why = await connection.client.why(id);
-        output.show(why, () => describeWhy(why));
+        output.show(why, (width) => describeWhy(why, width));
       }),
     );
 };
 
-function describeWhy({ summary, operations, history, idle }: WhyView): string {
+function describeWhy({ summary, operations, history, idle }: WhyView, width: number): string {
   return [
-    summary,
-    ...(idle ? ['', ...describeIdle(idle)] : []),
-    ...operations.map((operation) => `\n${describeOperation(operation)}`),
+    fold(summary, width),
+    ...(idle ? ['', ...describeIdle(idle).map((line) => fold(line, width, INDENT))] : []),
+    ...operations.map((operation) => `\n${describeOperation(operation, width)}`),
     '\nhistory, newest first',
-    ...history.map((entry) => `  ${describeEntry(entry)}`),
+    ...history.map((entry) => fold(`  ${describeEntry(entry)}`, width, INDENT)),
   ].join('\n');
 }
+
+/** Of what goes on from the line before. */
+const INDENT = 6;
 
 function describeIdle({ summary, rule, observed, heldBy, heldBack }: IdleOutlook): readonly string[] {
   return [
