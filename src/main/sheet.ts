@@ -1,6 +1,7 @@
 /** Figures for people: the same sheets as columns at a terminal, or as Markdown for a review. */
-import type { Format } from './output.ts';
-import { table } from './output.ts';
+import { columns } from './describe-sandbox.ts';
+import { fold } from './fit.ts';
+import { ENDLESS, type Format, table } from './output.ts';
 
 export interface Sheet {
   readonly title: string;
@@ -10,13 +11,20 @@ export interface Sheet {
   readonly notes?: readonly string[];
 }
 
-export function renderSheets(sheets: readonly Sheet[], format: Format): string {
-  return sheets.map(format === 'markdown' ? asMarkdown : asColumns).join('\n\n');
+/** @param width of the terminal, in characters, for sentences; Markdown has none */
+export function renderSheets(sheets: readonly Sheet[], format: Format, width = ENDLESS): string {
+  const render = format === 'markdown' ? asMarkdown : (sheet: Sheet) => asColumns(sheet, width);
+  return sheets.map(render).join('\n\n');
 }
 
-function asColumns({ title, head, rows, notes = [] }: Sheet): string {
-  const body = rows.length === 0 ? [] : [table(head, rows)];
-  return [title, ...body, ...notes].join('\n');
+function asColumns({ title, head, rows, notes = [] }: Sheet, width: number): string {
+  const body = rows.length === 0 ? [] : [isPairs(rows) ? columns(rows, width) : table(head, rows)];
+  return [title, ...body, ...notes.map((note) => fold(note, width))].join('\n');
+}
+
+/** A question and its answer, which is a sentence. */
+function isPairs(rows: Sheet['rows']): rows is readonly (readonly [string, string])[] {
+  return rows.every(({ length }) => length === 2);
 }
 
 function asMarkdown({ title, head, rows, notes = [] }: Sheet): string {

@@ -63,8 +63,9 @@ describe('what is spent, on the command line', () => {
     expect(out).toContain(
       '| Actual Morph spend per month? | $0.20, of it $0.20 for 1 h that were meant for a node |',
     );
-    expect(out).toMatch(/How many sandboxes run at once\? \| [\d.]+ on average, 1 at the peak/);
-    expect(out).toContain('| Are RAM snapshots used? | no |');
+    expect(out).toMatch(/How many concurrent sandboxes\? \| [\d.]+ on average, 1 at the peak/);
+    expect(out).toContain('| Morph RAM snapshots critical? | not used in this month.');
+    expect(out).toContain('| KVM/hardware virtualization? | this data cannot tell: no VM ran on Proxmox');
   });
 
   test('refuses what is no day and no month', async () => {

@@ -29,7 +29,7 @@ export const addCosts: AddCommand = (program, context) => {
           ...(to === undefined ? {} : { toMs: to }),
         };
         const costs = await client.costs({ ...times, groupBy: by, limit });
-        output.show(costs, () => renderSheets([costsSheet(costs)], output.format));
+        output.show(costs, (width) => renderSheets([costsSheet(costs)], output.format, width));
       }),
     );
 };

@@ -50,7 +50,9 @@ export const addPlan: AddCommand = (program, context) => {
       const usage = readUsage(options);
       const plan = planMigration(usage, toPriceBook(PUBLISHED_PRICES), Date.now());
       const output = outputOf(command, context);
-      output.show({ usage, ...plan }, () => renderSheets([planSheet(usage, plan)], output.format));
+      output.show({ usage, ...plan }, (width) =>
+        renderSheets([planSheet(usage, plan)], output.format, width),
+      );
     });
 };
 

@@ -1,38 +1,20 @@
 import { InvalidArgumentError } from 'commander';
 import type { LifecycleClient } from '../../core/client.ts';
-import type { CostsView } from '../../core/costs.ts';
 import { monthStartMs, monthText, nextMonthStartMs } from '../../core/day.ts';
-import { type FallbackCost, fallbackCost } from '../../core/fallback-cost.ts';
+import { fallbackCost } from '../../core/fallback-cost.ts';
+import type { OperationKind } from '../../core/operation.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
-import type { PeriodSavings, SavingsView } from '../../core/savings.ts';
-import { renderSheets, type Sheet, usd } from '../sheet.ts';
+import type { PeriodSavings } from '../../core/savings.ts';
+import type { CostLine } from '../../core/usage-cost.ts';
+import type { OperationView, ProviderView } from '../../core/views.ts';
+import { type Latency, type Review, reviewSheets, type VirtualMachines } from '../review.ts';
+import { renderSheets } from '../sheet.ts';
 import { type AddCommand, asking } from './command.ts';
 import { costsSheet } from './costs.ts';
 import { savingsSheet } from './savings.ts';
 
 interface ReportOptions {
   readonly month: string;
-}
-
-interface StartLatency {
-  readonly provider: ProviderName;
-  readonly starts: number;
-  readonly medianMs: number;
-  readonly p95Ms: number;
-}
-
-interface Report {
-  readonly month: string;
-  readonly costs: CostsView;
-  readonly savings: SavingsView;
-  /** Sandboxes that ran at once. */
-  readonly concurrency?: { readonly peak: number; readonly mean: number };
-  /** What ran at Morph although it was meant for a node. */
-  readonly fallbacks: FallbackCost;
-  /** Time in which memory was kept while paused. */
-  readonly ramSnapshotHours: number;
-  /** Of the newest successful starts; operations are kept for a week. */
-  readonly startLatency: readonly StartLatency[];
 }
 
 export const addReport: AddCommand = (program, context) => {
@@ -42,8 +24,15 @@ export const addReport: AddCommand = (program, context) => {
     .option('--month <month>', 'such as 2026-11; default: this month so far', month, monthText(Date.now()))
     .action(
       asking<ReportOptions, []>(context, async ({ connection: { client }, output, options }) => {
-        const report = await gather(client, options.month);
-        output.show(report, () => renderSheets(reportSheets(report), output.format));
+        const review = await gather(client, options.month);
+        const { costs, savings } = review;
+        output.show(review, (width) =>
+          renderSheets(
+            [...reviewSheets(review), costsSheet(costs), savingsSheet(savings, savings.months)],
+            output.format,
+            width,
+          ),
+        );
       }),
     );
 };
@@ -53,29 +42,35 @@ function month(text: string): string {
   throw new InvalidArgumentError('Give a month, such as 2026-11.');
 }
 
-async function gather(client: LifecycleClient<never>, monthName: string): Promise<Report> {
+async function gather(client: LifecycleClient<never>, monthName: string): Promise<Review> {
   const fromMs = monthStartMs(Date.parse(`${monthName}-01T00:00:00Z`));
   const times = { fromMs, toMs: Math.min(nextMonthStartMs(fromMs), Date.now()) };
-  const [costs, byMeantFor, byState, savings, operations] = await Promise.all([
+  const [costs, byMeantFor, savings, { operations }, providers] = await Promise.all([
     client.costs({ ...times, groupBy: 'provider' }),
     client.costs({ ...times, groupBy: ['provider', 'meantFor'], limit: MAX_LINES }),
-    client.costs({ ...times, groupBy: 'state' }),
     client.savings(times),
     client.operations({ state: 'succeeded', limit: SAMPLE }),
+    client.providers(),
   ]);
-  const pausedMs = byState.lines.reduce((sum, { ms }) => sum + (ms.paused ?? 0), 0);
   const concurrency = concurrencyOf(
     savings.months.find(({ period }) => period === monthName),
     times,
   );
+  const resumes = operations.filter(({ kind }) => kind === 'resume');
   return {
     month: monthName,
     costs,
     savings,
     ...(concurrency ? { concurrency } : {}),
     fallbacks: fallbackCost(byMeantFor.lines),
-    ramSnapshotHours: Math.round(pausedMs / HOUR_MS),
-    startLatency: latencies(operations.operations),
+    ramSnapshotHours: hoursIn('paused', byMeantFor.lines),
+    virtualMachines: virtualMachines(byMeantFor.lines, providers),
+    startLatency: latencies(operations, 'start'),
+    resumeLatency: latencies(operations, 'resume'),
+    resumes: {
+      count: resumes.length,
+      memoryKept: resumes.filter(({ memoryKept }) => memoryKept === true).length,
+    },
   };
 }
 
@@ -85,77 +80,39 @@ const MAX_LINES = 1_000;
 /** As many as one page holds. */
 const SAMPLE = 200;
 
+/** Rounded: a share of an hour answers nothing. */
+function hoursIn(state: 'running' | 'paused', lines: readonly CostLine[]): number {
+  return Math.round(lines.reduce((sum, { ms }) => sum + (ms[state] ?? 0), 0) / HOUR_MS);
+}
+
+function virtualMachines(lines: readonly CostLine[], providers: readonly ProviderView[]): VirtualMachines {
+  const theirs = lines.filter(({ group }) => group.provider === 'pve-vm');
+  return {
+    runningHours: hoursIn('running', theirs),
+    ramSnapshotHours: hoursIn('paused', theirs),
+    simulated: providers.some(({ provider, simulated }) => provider === 'pve-vm' && simulated),
+  };
+}
+
 function concurrencyOf(
   period: PeriodSavings | undefined,
   { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
-): Report['concurrency'] {
+): Review['concurrency'] {
   if (period === undefined || toMs <= fromMs) return undefined;
   return { peak: period.peakRunning, mean: Math.round((period.runningMs / (toMs - fromMs)) * 10) / 10 };
 }
 
-function latencies(
-  operations: Awaited<ReturnType<LifecycleClient<never>['operations']>>['operations'],
-): readonly StartLatency[] {
+function latencies(operations: readonly OperationView[], wanted: OperationKind): readonly Latency[] {
   const byProvider = new Map<ProviderName, number[]>();
   for (const { kind, attempts, createdAtMs, settledAtMs } of operations) {
     const provider = attempts.at(-1)?.provider;
-    if (kind !== 'start' || provider === undefined || settledAtMs === undefined) continue;
+    if (kind !== wanted || provider === undefined || settledAtMs === undefined) continue;
     byProvider.set(provider, [...(byProvider.get(provider) ?? []), settledAtMs - createdAtMs]);
   }
   return [...byProvider].map(([provider, durations]) => {
     durations.sort((a, b) => a - b);
     const at = (portion: number) =>
       durations[Math.min(durations.length - 1, Math.floor(durations.length * portion))] ?? 0;
-    return { provider, starts: durations.length, medianMs: at(0.5), p95Ms: at(0.95) };
+    return { provider, count: durations.length, medianMs: at(0.5), p95Ms: at(0.95) };
   });
-}
-
-function reportSheets(report: Report): readonly Sheet[] {
-  const { month: name, costs, savings, concurrency, fallbacks, ramSnapshotHours, startLatency } = report;
-  const period = savings.months.find((each) => each.period === name);
-  const { target } = savings;
-  const morphMicroUsd = costs.lines
-    .filter(({ kind, group }) => kind === 'allocated' && group.provider === 'morph')
-    .reduce((total, { microUsd }) => total + microUsd, 0);
-  const saved = period?.savedPercent.old_rule;
-  const none = 'not known: the sweep compare-costs has not seen this month';
-  const latency = startLatency.map(
-    ({ provider, medianMs, p95Ms, starts }) =>
-      `${provider}: ${seconds(medianMs)}, p95 ${seconds(p95Ms)} (${starts} starts)`,
-  );
-  const answers: readonly (readonly [string, string])[] = [
-    ['What do sandboxes cost a month?', usd(costs.totalMicroUsd - costs.otherMicroUsd)],
-    [
-      'Actual Morph spend per month?',
-      `${usd(morphMicroUsd)}, of it ${usd(fallbacks.microUsd)} for ${Math.round(fallbacks.runningMs / HOUR_MS)} h that were meant for a node`,
-    ],
-    [
-      `Is the total below ${usd(target.totalMicroUsd)}?`,
-      `${usd(costs.totalMicroUsd)}, of it ${usd(costs.otherMicroUsd)} for other lines than sandboxes: ${costs.totalMicroUsd < target.totalMicroUsd ? 'yes' : 'no'}`,
-    ],
-    [
-      `Saved ${target.sandboxesPercent.join('-')} % against the old rule?`,
-      saved === undefined
-        ? none
-        : `${saved[0]} % by the reading that favours the old rule, ${saved[1]} % by the other`,
-    ],
-    [
-      'How many sandboxes run at once?',
-      concurrency === undefined ? none : `${concurrency.mean} on average, ${concurrency.peak} at the peak`,
-    ],
-    [
-      'Are RAM snapshots used?',
-      ramSnapshotHours === 0 ? 'no' : `${ramSnapshotHours} h of sandboxes paused with their memory`,
-    ],
-    ['How long does a start take?', latency.join('; ') || 'no start of the last week is known'],
-  ];
-  return [
-    { title: `Review of ${name}`, head: ['question', 'answer'], rows: answers },
-    costsSheet(costs),
-    savingsSheet(savings, savings.months),
-  ];
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1_000).toFixed(1)} s`;
 }

@@ -24,8 +24,8 @@ export const addSavings: AddCommand = (program, context) => {
           ...(from === undefined ? {} : { fromMs: from }),
           ...(to === undefined ? {} : { toMs: to }),
         });
-        output.show(savings, () =>
-          renderSheets([savingsSheet(savings, days ? savings.days : savings.months)], output.format),
+        output.show(savings, (width) =>
+          renderSheets([savingsSheet(savings, days ? savings.days : savings.months)], output.format, width),
         );
       }),
     );
