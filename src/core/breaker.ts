@@ -5,9 +5,10 @@
  * proves nothing, for a provider may take every create and make none usable.
  *
  * `closed` counts failures in a row, and from the first failure on which share of starts fails: a provider that fails
- * every second start never fails five in a row, and every second user waits for nothing. `open` keeps starts away until `retryAtMs`; then one process at a time asks
- * the provider (`probe`). An answer makes it `half_open`: a few starts are let through as trials, and the first
- * of them to end decides. Each time it opens again it waits twice as long.
+ * every second start never fails five in a row, and every second user waits for nothing. `open` keeps starts away
+ * until `retryAtMs`; then one process at a time asks the provider (`probe`). An answer makes it `half_open`: a few
+ * starts are let through as trials, and the first of them to end decides. Each time it opens again it waits twice
+ * as long.
  *
  * A breaker turns starts elsewhere and forbids nothing: pauses, resumes and destroys always go where their guest
  * is, and a start that has no other candidate goes too.
