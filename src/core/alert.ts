@@ -18,6 +18,7 @@ export const ALERTS = {
   'registry.restored':
     'The registry was restored or long alone: sandboxes are watched before anything automatic happens.',
   'sandboxes.lost': 'More sandboxes than plausible are missing at a provider; none of them was called lost.',
+  'settings.differ': 'Processes of the deployment run with different settings; those of one of them count.',
   'starts.fell_back': 'Most starts end up elsewhere than they were meant to.',
   'billing.differs': 'A provider charged another amount than the ledger knows of.',
   'ledger.unwritable': 'The ledger cannot be written to its folder; it waits in Redis.',

@@ -1,4 +1,5 @@
 /** Puts the parts together: the workers of every provider, the sweeps, and the pages, on one Redis. */
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { BilledBound } from '../core/billed.ts';
 import type { Budget } from '../core/budget.ts';
@@ -24,13 +25,14 @@ import type { OnAlert } from '../store/alerts.ts';
 import { createCapacityBook } from '../store/capacity-book.ts';
 import type { LeaseTiming } from '../store/claims.ts';
 import { createPermits } from '../store/permits.ts';
+import { digestParts } from '../store/settings-announcements.ts';
 import { createStore, DEFAULT_LEASE, type Store } from '../store/store.ts';
 import type { StepObserver } from '../workers/attempt-session.ts';
 import { startInstallHeartbeat } from '../workers/install-heartbeat.ts';
 import { type LifecycleWorker, startLifecycleWorker } from '../workers/lifecycle-worker.ts';
 import { createLocalShare } from '../workers/local-share.ts';
 import { startStatusPublisher } from '../workers/publish-status.ts';
-import { startSettingsKeeper } from '../workers/settings-keeper.ts';
+import { type SettingsKeeper, startSettingsKeeper } from '../workers/settings-keeper.ts';
 import { slotsWithReserve } from '../workers/slot-share.ts';
 import { createSuccessTeller, type SuccessTeller } from '../workers/success-teller.ts';
 import { startSweepWorker } from '../workers/sweep-worker.ts';
@@ -101,7 +103,7 @@ export interface RecoveryTiming {
   readonly sweepEveryMs?: number;
   /** How often schedules and limits in Redis are set again. Default one minute. */
   readonly reassertMs?: number;
-  /** How often workers ask their provider how it is, and publish it. Default 15 s. */
+  /** How often workers ask their provider how it is and publish it, and announce their settings. Default 15 s. */
   readonly statusEveryMs?: number;
 }
 
@@ -217,7 +219,7 @@ async function startWorkers(
   closers: (() => Promise<void> | void)[],
 ): Promise<void> {
   const { store } = parts;
-  const { deployment, concurrency, timing, routing, presets } = options;
+  const { deployment, concurrency } = options;
   const common = {
     ...endDeps(options, recovery, parts),
     waitUntilUsable,
@@ -245,25 +247,41 @@ async function startWorkers(
     const publisher = await startStatusPublisher({ ...deps, ...(statusEveryMs ? { statusEveryMs } : {}) });
     closers.push(publisher.close);
   }
-  if (options.priceBook) await store.costs.publishPrices(options.priceBook);
-  const { budgets = [], nowMs = Date.now } = options;
-  const settings = {
+  const keeper = await keepSettings(options, recovery, store);
+  closers.push(keeper.close);
+}
+
+/** Publishes what other processes go by, and keeps it published. */
+async function keepSettings(
+  options: SystemOptions,
+  { statusEveryMs }: RecoveryTiming,
+  store: Store,
+): Promise<SettingsKeeper> {
+  const { routing, presets, timing, priceBook, budgets = [], nowMs = Date.now } = options;
+  const { automaticDestruction = 'on' } = options;
+  if (priceBook) await store.costs.publishPrices(priceBook);
+  const configured = {
     routing,
     presets,
     startDeadlineMs: timing.startDeadlineMs,
     maxHoldMs: options.maxHoldMs ?? DEFAULT_MAX_HOLD_MS,
-    ...(budgets.length === 0
-      ? {}
-      : { budgets, slices: slicePrices(await store.costs.prices(), presets, dayOf(nowMs())) }),
+    ...(budgets.length === 0 ? {} : { budgets }),
     idlePolicy: options.idlePolicy ?? DEFAULT_IDLE_POLICY,
   };
-  await store.deployment.publishSettings(settings);
-  const keeper = startSettingsKeeper({ store, log: options.log }, async () => {
-    if (options.priceBook) await store.costs.publishPrices(options.priceBook);
-    await store.automation.configureDestruction(options.automaticDestruction ?? 'on');
-    await store.deployment.publishSettings(settings);
+  const startedAtMs = nowMs();
+  // They follow from prices and day, which two processes of one configuration may have met differently.
+  const slices = slicePrices(await store.costs.prices(), presets, dayOf(startedAtMs));
+  const own = {
+    process: `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`,
+    startedAtMs,
+    parts: digestParts({ ...configured, priceBook, automaticDestruction }),
+  };
+  const deps = { store, log: options.log, ...(statusEveryMs ? { announceEveryMs: statusEveryMs } : {}) };
+  return startSettingsKeeper(deps, own, async () => {
+    if (priceBook) await store.costs.publishPrices(priceBook);
+    await store.automation.configureDestruction(automaticDestruction);
+    await store.deployment.publishSettings({ ...configured, ...(budgets.length === 0 ? {} : { slices }) });
   });
-  closers.push(keeper.close);
 }
 
 function logAlert(log: Logger): OnAlert {

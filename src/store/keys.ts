@@ -34,6 +34,7 @@
  * | sandboxes:unobserved | sandbox ids yet to be asked for after a restored dump | until asked for | 60 |
  * | installs:own | ids of installations that a rebuild took over | for ever, a few | 20 |
  * | providers, deployment | what workers publish | for ever, a handful | 500 |
+ * | settings:announced | process → digests of its settings, and when it last announced them | until it was silent for a minute | 400 |
  * | breakers | failure domain → its breaker, while it counts failures or is open | for ever, a handful | 300 |
  * | starts | starts that succeeded, per five minutes, and how many fell back | 24 h | 100 |
  * | alerts | what an operator is told of: name and subject → when and why | while it lasts, at most 1,000 | 400 |
@@ -115,6 +116,8 @@ export interface Keys {
   readonly settlements: string;
   readonly providers: string;
   readonly deployment: string;
+  /** Process → what it announced of its settings. */
+  readonly settingsAnnounced: string;
   /** Starts of one slice of time. */
   startCounts(slice: number): string;
   /** Failure domain → its breaker. */
@@ -293,6 +296,7 @@ export function createKeys(deployment: string): Keys {
     settlements: `${tag}:settlements`,
     providers: `${tag}:providers`,
     deployment: `${tag}:deployment`,
+    settingsAnnounced: `${tag}:settings:announced`,
     startCounts: (slice) => `${tag}:starts:${slice}`,
     breakers: `${tag}:breakers`,
     alerts: `${tag}:alerts`,

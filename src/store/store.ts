@@ -29,6 +29,7 @@ import { createRenewals, type Renewals } from './renewals.ts';
 import { createRestoring, type Restoring } from './restoring.ts';
 import { createSavings, type SavingsStore } from './savings.ts';
 import { createScripts, type Scripts } from './scripts.ts';
+import { createSettingsAnnouncements, type SettingsAnnouncements } from './settings-announcements.ts';
 import { createSettlements, type Settlements } from './settlements.ts';
 import { createStartCounts, type StartCountStore } from './start-counts.ts';
 import { createSubmission, type Submission } from './submission.ts';
@@ -50,6 +51,8 @@ export interface Store {
   readonly claims: Claims;
   readonly attempts: AttemptWrites;
   readonly deployment: DeploymentStore;
+  /** Whose settings are in force, and who has others. */
+  readonly announcements: SettingsAnnouncements;
   /** What may happen without anybody asking. */
   readonly automation: AutomationStore;
   readonly inventory: Inventory;
@@ -115,6 +118,7 @@ export function createStore(
     claims: createClaims({ keys, scripts, reading, begin, timing }),
     attempts: createAttemptWrites(keys, reading),
     deployment: createDeploymentStore(redis, keys),
+    announcements: createSettingsAnnouncements(redis, keys),
     automation: createAutomationStore({ redis, keys, scripts }),
     inventory: createInventory({ redis, keys, begin }),
     healing: createHealing({ redis, keys, scripts, begin }),

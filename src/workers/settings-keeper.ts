@@ -1,39 +1,84 @@
-/** Publishes settings again when Redis lost them, so that starts work again without anybody restarting a worker. */
+/**
+ * Keeps the settings in force published, so that starts work again after Redis lost them, and nobody goes by the
+ * settings of a process that is gone. Each process announces its own; those in force are published again by
+ * the process that has them (`core/settings-agreement.ts`). That others have different ones is told by the sweep
+ * `watch-deployment`.
+ */
+import { settingsInForce } from '../core/settings-agreement.ts';
 import type { Logger } from '../platform/log.ts';
+import type { OwnAnnouncement } from '../store/settings-announcements.ts';
 import type { Store } from '../store/store.ts';
 
 export interface SettingsKeeper {
   close(): void;
 }
 
+export interface SettingsKeeperDeps {
+  readonly store: Pick<Store, 'announcements' | 'deployment'>;
+  readonly log: Logger;
+  /** Default 15 s. */
+  readonly announceEveryMs?: number;
+}
+
 /** Without settings every start is refused, so soon; one small read each. */
 const LOOK_EVERY_MS = 2_000;
+/** Four fit into the time after which a process counts as gone. */
+const ANNOUNCE_EVERY_MS = 15_000;
 
 /**
- * Only what is gone is published again: of two releases side by side, whichever started last is the one whose
- * settings stay.
+ * Announces before it publishes, so that no other process takes itself for the one in force in between. Both are done
+ * when it resolves, unless the one in force started later by its own clock.
+ * @param publish may be called any number of times
  */
-export function startSettingsKeeper(
-  { store, log }: { readonly store: Store; readonly log: Logger },
+export async function startSettingsKeeper(
+  { store, log, announceEveryMs = ANNOUNCE_EVERY_MS }: SettingsKeeperDeps,
+  own: OwnAnnouncement,
   publish: () => Promise<void>,
-): SettingsKeeper {
-  let isLooking = false;
+): Promise<SettingsKeeper> {
+  let wasInForce = true;
 
-  async function look(): Promise<void> {
-    // While Redis is away commands wait: one look at a time.
-    if (isLooking) return;
-    isLooking = true;
-    try {
-      if (await store.deployment.hasSettings()) return;
-      await publish();
-      log.warn('the published settings were gone from Redis, and are there again');
-    } finally {
-      isLooking = false;
-    }
+  async function announce(): Promise<void> {
+    const inForce = settingsInForce(await store.announcements.announce(own));
+    const isInForce = inForce?.process === own.process;
+    // Whoever it was may have published last and be gone since: said once, done each time.
+    if (isInForce) await publish();
+    if (isInForce && !wasInForce)
+      log.warn('the settings of this process are in force: those after it are gone');
+    wasInForce = isInForce;
   }
 
-  const timer = setInterval(() => {
-    look().catch((error: unknown) => log.warn({ err: error }, 'could not look after the published settings'));
-  }, LOOK_EVERY_MS);
-  return { close: () => clearInterval(timer) };
+  async function look(): Promise<void> {
+    if (await store.deployment.hasSettings()) return;
+    await publish();
+    log.warn('the published settings were gone from Redis, and are there again');
+  }
+
+  await announce();
+  const timers = [
+    repeat(look, LOOK_EVERY_MS, (err) => log.warn({ err }, 'could not look after the published settings')),
+    repeat(announce, announceEveryMs, (err) => log.warn({ err }, 'could not announce the settings')),
+  ];
+  return {
+    close() {
+      for (const timer of timers) clearInterval(timer);
+    },
+  };
+}
+
+/** While Redis is away commands wait: one run at a time. */
+function repeat(
+  run: () => Promise<void>,
+  everyMs: number,
+  onError: (error: unknown) => void,
+): NodeJS.Timeout {
+  let isRunning = false;
+  return setInterval(() => {
+    if (isRunning) return;
+    isRunning = true;
+    run()
+      .catch(onError)
+      .finally(() => {
+        isRunning = false;
+      });
+  }, everyMs);
 }

@@ -63,7 +63,8 @@ export const SWEEPS = {
   'watch-deployment': {
     schedule: { everyMs: 30_000 },
     run: watchDeployment,
-    description: 'Raises and clears the alerts about Redis and about the share of starts that fell back.',
+    description:
+      'Raises and clears the alerts about Redis, the share of starts that fell back, and settings that differ.',
   },
   'observe-sandboxes': {
     schedule: { cron: '* * * * *' },

@@ -5,6 +5,7 @@ import {
   type FallbackBound,
   isFallbackShareTooHigh,
 } from '../../core/fallback-share.ts';
+import { type AnnouncedSettings, type Deviation, decideAgreement } from '../../core/settings-agreement.ts';
 import { FULL_SHARE, isStoreFull, usedShare } from '../../core/store-health.ts';
 import { readRedisMemory } from '../../platform/redis-memory.ts';
 import type { Store } from '../../store/store.ts';
@@ -28,7 +29,11 @@ export async function watchDeployment(
   { dryRun }: Pick<SweepRunOptions, 'dryRun'>,
 ): Promise<WatchCounts> {
   const { store, nowMs } = deps;
-  const findings = [await lookAtFallbacks(deps), ...(await lookAtRedis(store))];
+  const findings = [
+    await lookAtFallbacks(deps),
+    ...(await lookAtRedis(store)),
+    ...(await lookAtSettings(deps)),
+  ];
   const counts: WatchCounts = { looked: findings.length, raised: 0, cleared: 0 };
   const active = new Set((await store.alerts.active()).map(({ name, subject }) => `${name} ${subject}`));
   for (const { name, subject, trouble } of findings) {
@@ -86,4 +91,38 @@ async function lookAtRedis(store: Store): Promise<readonly Finding[]> {
         }
       : evicting,
   ];
+}
+
+/** The message names so many; who differs is mostly one, or all that an upgrade forgot. */
+const MAX_NAMED = 5;
+
+/** Nothing is found while settings are being changed: what was raised stays until all agree. */
+async function lookAtSettings({ store, nowMs }: WatchDeps): Promise<readonly Finding[]> {
+  const key = { name: 'settings.differ', subject: 'settings' } as const;
+  const agreement = decideAgreement(await store.announcements.read(), nowMs());
+  if (agreement.verdict === 'agreed') return [key];
+  if (agreement.verdict === 'changing') return [];
+  return [
+    {
+      ...key,
+      trouble: {
+        message: describeDifference(agreement),
+        remediation: 'Restart them with the same environment.',
+      },
+    },
+  ];
+}
+
+function describeDifference({
+  inForce,
+  others,
+}: {
+  readonly inForce: AnnouncedSettings;
+  readonly others: readonly Deviation[];
+}): string {
+  const named = others
+    .slice(0, MAX_NAMED)
+    .map(({ process, parts }) => `${process} has other ${parts.join(', ')}`);
+  const more = others.length > MAX_NAMED ? [`${others.length - MAX_NAMED} more differ`] : [];
+  return `the settings of ${inForce.process} are in force, because it started last; ${[...named, ...more].join('; ')}`;
 }
