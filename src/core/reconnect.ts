@@ -9,6 +9,10 @@ export const RECONNECTS = ['connections', 'addresses', 'processes', 'clock'] as 
 
 export type Reconnect = (typeof RECONNECTS)[number];
 
+export function isReconnect(name: string): name is Reconnect {
+  return (RECONNECTS as readonly string[]).includes(name);
+}
+
 /** The clock of a guest that slept with its memory: how far it was behind, and whether it is right now. */
 export interface GuestClock {
   readonly behindMs: number;

@@ -18,6 +18,7 @@ import { endSandbox } from './ending.ts';
 import { emit } from './events.ts';
 import type { GuestFate } from './guest-fate.ts';
 import { GUEST_RETENTION_MS, type Keys, RETENTION_MS } from './keys.ts';
+import { reconnectFields } from './records.ts';
 import { keepRenewed } from './renewals.ts';
 import { releaseReservation, reserve } from './reservations.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
@@ -270,7 +271,7 @@ function writeSandbox(
         ? JSON.stringify([...new Set(failedOver)])
         : undefined,
     preservesRam: change.preservesRam === undefined ? null : String(change.preservesRam),
-    reconnect: change.reconnect ? JSON.stringify(change.reconnect) : null,
+    ...reconnectFields(change.reconnect),
     remediation: change.remediation ?? null,
   });
   for (const id of change.placement ? [change.placement.guestId, change.placement.nativeId] : []) {

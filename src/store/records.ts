@@ -8,7 +8,7 @@ import type { Guest } from '../core/guest.ts';
 import { NewerSchemaError } from '../core/newer-schema.ts';
 import { type Attempt, OPERATION_KINDS, type Operation } from '../core/operation.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
-import { RECONNECTS } from '../core/reconnect.ts';
+import { isReconnect, type Reconnect } from '../core/reconnect.ts';
 import { SANDBOX_STATES, type Sandbox } from '../core/sandbox.ts';
 import { WORKLOAD_TYPES } from '../core/start-request.ts';
 
@@ -90,7 +90,9 @@ const sandboxSchema = z.object({
   placement: json(placement).exactOptional(),
   fellBackFrom: json(z.array(provider)).exactOptional(),
   preservesRam: flag.exactOptional(),
-  reconnect: json(z.array(z.enum(RECONNECTS))).exactOptional(),
+  // What a later release adds is passed over.
+  reconnect: json(z.array(z.string()).transform((names) => names.filter(isReconnect))).exactOptional(),
+  setClock: flag.exactOptional(),
   restoredAtMs: stored.exactOptional(),
   remediation: z.string().exactOptional(),
 });
@@ -234,7 +236,19 @@ const guestSchema = z.object({
 });
 
 export function parseSandbox(fields: Fields): Sandbox {
-  return parse('sandbox', sandboxSchema, fields);
+  const { reconnect, setClock = false, ...sandbox } = parse('sandbox', sandboxSchema, fields);
+  // A release that does not know `setClock` leaves it behind, and ends the list with the next pause.
+  if (reconnect === undefined) return sandbox;
+  return { ...sandbox, reconnect: setClock ? [...reconnect, 'clock'] : reconnect };
+}
+
+/** Without the list neither. The clock is a field of its own: 0.1.0 refuses a list that names it. */
+export function reconnectFields(reconnect: readonly Reconnect[] | undefined) {
+  if (reconnect === undefined) return { reconnect: null, setClock: null };
+  return {
+    reconnect: JSON.stringify(reconnect.filter((each) => each !== 'clock')),
+    setClock: reconnect.includes('clock') ? 'true' : null,
+  };
 }
 
 export function parseGuest(fields: Fields): Guest {

@@ -1,7 +1,11 @@
-/** Two releases run side by side during an upgrade: what the newer one wrote is left to its own workers. */
+/**
+ * Two releases run side by side during an upgrade: what the newer one wrote is left to its own workers, or can be read
+ * by the older one.
+ */
 import { afterEach, expect, test } from 'vitest';
 import { SCHEMA_VERSION } from '../../src/store/records.ts';
 import { eventually } from '../support/eventually.ts';
+import { sandboxOfLastRelease } from '../support/last-release.ts';
 import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
 
 let running: TestSystem | undefined;
@@ -62,4 +66,30 @@ test('a claim of what a newer release wrote is refused before anything is writte
   const before = await store.redis.hgetall(keys.sandbox);
   expect(await store.claims.claim(read, 1, 'an older worker')).toEqual({ status: 'newer' });
   expect(await store.redis.hgetall(keys.sandbox)).toEqual(before);
+});
+
+test('a resume that leaves the clock to be set writes what the last release reads', async () => {
+  running = await startTestSystem();
+  const { producer, system } = running;
+  const { redis, keys } = system.store;
+  const { id } = await producer.start({ preset: PRESET, preferredProvider: 'pve-vm' });
+  await producer.pause(id, { requiresRamSnapshot: true });
+  expect((await producer.resume(id)).reconnect).toEqual(['connections', 'clock']);
+  const record = await redis.hgetall(keys.sandbox(id));
+  expect(sandboxOfLastRelease.parse(record).reconnect).toEqual(['connections']);
+
+  // What that release does at a pause: the list goes, and what it does not know stays.
+  await redis.hdel(keys.sandbox(id), 'reconnect');
+  expect(await producer.get(id)).not.toHaveProperty('reconnect');
+  await producer.pause(id, { requiresRamSnapshot: true });
+  expect(await redis.hget(keys.sandbox(id), 'setClock')).toBeNull();
+});
+
+test('what a later release tells to do after a resume is passed over', async () => {
+  running = await startTestSystem();
+  const { producer, system } = running;
+  const { redis, keys } = system.store;
+  const { id } = await producer.start({ preset: PRESET });
+  await redis.hset(keys.sandbox(id), { reconnect: JSON.stringify(['connections', 'something new']) });
+  expect((await producer.get(id)).reconnect).toEqual(['connections']);
 });
