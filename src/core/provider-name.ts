@@ -1,4 +1,7 @@
-/** Canonical provider names. Adding one makes the compiler point at every table that needs a row. */
+/**
+ * Canonical provider names. Adding one makes the compiler point at every table that needs a row. A new one goes to the
+ * end: the ledger keeps some by their position (`store/meant-for.ts`).
+ */
 export const PROVIDER_NAMES = ['pve-vm', 'pve-lxc', 'morph'] as const;
 
 export type ProviderName = (typeof PROVIDER_NAMES)[number];

@@ -54,7 +54,7 @@
  * | idle:due | running sandboxes by when their idleness is looked at | while it runs | 60 |
  * | ledger:open | guest id → its open interval | while the guest is there | 300 |
  * | ledger:journal | closed intervals that are not yet in the files and the days' tables | until the next flush | 300 |
- * | ledger:day:…:usage | one day's time by provider, team, user, preset, size, state and what a start fell back from | 13 months | 150 |
+ * | ledger:day:…:usage | one day's time by provider, team, user, preset, size, state and what a start fell back from (`meant-for.ts`) | 13 months | 150 |
  * | ledger:day:…:guests, :accounts, :pieces | one day's time by guest, whose it was, and the intervals themselves | 45 days | 60, 250, 45 |
  * | ledger:versions | day → how often its tables changed | for ever, one a day | 20 |
  * | ledger:billed | provider and day → what it charged and what the ledger says | 13 months | 200 |

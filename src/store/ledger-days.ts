@@ -9,6 +9,7 @@ import { BILLING_STATES, type BillingState } from '../core/price-book.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import type { UsageRow } from '../core/usage-cost.ts';
 import { decodeAccount, encodeAccount } from './ledger-encoding.ts';
+import { appendMeantFor, meantForBehind } from './meant-for.ts';
 import type { Fields } from './records.ts';
 
 export interface DayTables {
@@ -59,7 +60,7 @@ export function usageField(
   state: BillingState,
 ): string {
   const { provider, failureDomain, node, teamId, userId, preset, size, meantFor } = account;
-  return JSON.stringify([
+  const list = [
     provider,
     failureDomain,
     node ?? null,
@@ -70,8 +71,8 @@ export function usageField(
     size.memoryMib,
     size.diskGib,
     state,
-    ...(meantFor === undefined ? [] : [meantFor]),
-  ]);
+  ];
+  return appendMeantFor(JSON.stringify(list), meantFor);
 }
 
 const stateSchema = z.enum(BILLING_STATES);
@@ -106,8 +107,9 @@ export function usageRows(day: Day, usage: Fields, known: Map<string, AlikeUsage
 }
 
 function readUsageField(field: string): AlikeUsage {
-  const [provider, failureDomain, node, teamId, userId, preset, vcpus, memoryMib, diskGib, state, meantFor] =
+  const [provider, failureDomain, node, teamId, userId, preset, vcpus, memoryMib, diskGib, ...rest] =
     usageSchema.parse(JSON.parse(field));
+  const [state, meantFor = meantForBehind(field)] = rest;
   return {
     state,
     size: { vcpus, memoryMib, diskGib },

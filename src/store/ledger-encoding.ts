@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { LedgerAccount, LedgerEntry, OpenInterval } from '../core/ledger.ts';
 import { BILLING_STATES } from '../core/price-book.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
+import { appendMeantFor, meantForBehind } from './meant-for.ts';
 
 const text = z.string();
 const optional = z.string().nullable();
@@ -35,7 +36,7 @@ const ms = z.coerce.number().int();
 export function encodeAccount(account: LedgerAccount): string {
   const { guestId, sandboxId, provider, failureDomain, node, teamId, userId, preset, size, meantFor } =
     account;
-  return JSON.stringify([
+  const list = [
     guestId,
     sandboxId,
     provider,
@@ -47,15 +48,14 @@ export function encodeAccount(account: LedgerAccount): string {
     size.vcpus,
     size.memoryMib,
     size.diskGib,
-    // Most guests are where they were meant to be, and each text here is kept millions of times.
-    ...(meantFor === undefined ? [] : [meantFor]),
-  ]);
+  ];
+  return appendMeantFor(JSON.stringify(list), meantFor);
 }
 
 export function decodeAccount(encoded: string): LedgerAccount {
   const [guestId, sandboxId, provider, failureDomain, node, teamId, userId, preset, ...rest] =
     accountSchema.parse(JSON.parse(encoded));
-  const [vcpus, memoryMib, diskGib, meantFor] = rest;
+  const [vcpus, memoryMib, diskGib, meantFor = meantForBehind(encoded)] = rest;
   return {
     guestId,
     sandboxId,

@@ -8,9 +8,11 @@ import type { LedgerAccount } from '../../src/core/ledger.ts';
 import type { CostLine } from '../../src/core/usage-cost.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
 import { bill } from '../../src/store/billing.ts';
+import { decodeAccount, encodeAccount } from '../../src/store/ledger-encoding.ts';
 import { restoreLedger } from '../../src/store/restore-ledger.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { flushLedger } from '../../src/workers/sweeps/flush-ledger.ts';
+import { accountOfLastRelease, usageOfLastRelease } from '../support/last-release.ts';
 import { randomPrefix, sharedRedisUrl } from '../support/redis.ts';
 import { account, at } from './ledger-case.ts';
 
@@ -89,6 +91,40 @@ describe('in the ledger', () => {
     expect(await read()).toEqual(expected);
   });
 
+  it('is kept where the last release reads on, in intervals that wait or are open and in the tables of days', async () => {
+    const { redis, keys } = store;
+    await ran(account({ meantFor: 'pve-vm' }), FIRST, 1);
+    await flush();
+    await ran(account({ guestId: 'morph-waits', meantFor: 'pve-lxc' }), NOW - 2 * HOUR, 1);
+    const transaction = store.begin();
+    const open = account({ guestId: 'morph-open', meantFor: 'pve-vm' });
+    bill(transaction, keys, open, { state: 'running', atMs: NOW - HOUR, evidence: 'clock' });
+    await transaction.commit();
+
+    const { usage, accounts: ofDay } = keys.ledger.day('2026-03-01');
+    const withAccounts = [
+      ...(await redis.hvals(ofDay)),
+      ...(await redis.lrange(keys.ledger.journal, 0, -1)),
+      ...(await redis.hvals(keys.ledger.open)),
+    ];
+    const accounts = withAccounts.map((text) => accountOfLastRelease.parse(text.slice(text.indexOf('['))));
+    expect(accounts.map(([guestId]) => guestId)).toEqual([account().guestId, 'morph-waits', 'morph-open']);
+    expect((await redis.hkeys(usage)).map((field) => usageOfLastRelease.parse(field)[9])).toEqual([
+      'running',
+    ]);
+    expect(await read()).toEqual({ microUsd: 600_000, runningMs: 3 * HOUR });
+  });
+
+  it.each([
+    ['pve-vm', ' '],
+    ['pve-lxc', '  '],
+    ['morph', '   '],
+  ] as const)('%s is told by %j for ever', (provider, spaces) => {
+    const encoded = encodeAccount(account({ meantFor: provider }));
+    expect(encoded.slice(encoded.lastIndexOf(']') + 1)).toBe(spaces);
+    expect(decodeAccount(encoded).meantFor).toBe(provider);
+  });
+
   it('reads files that do not say so yet, and what a later release may add', async () => {
     const old = {
       ...{ guestId: 'morph-old', sandboxId: 'sbx-old', provider: 'morph', failureDomain: 'morph' },
@@ -105,19 +141,19 @@ describe('in the ledger', () => {
   });
 
   it('reads accounts and tables to whose end a later release added something', async () => {
-    await ran(account({ meantFor: 'pve-vm' }), FIRST, 1);
+    await ran(account(), FIRST, 1);
     await flush();
     const { redis, keys } = store;
     const { usage } = keys.ledger.day('2026-03-01');
     const [[field = '', ms = ''] = []] = Object.entries(await redis.hgetall(usage));
-    const added = (list: string) => JSON.stringify([...JSON.parse(list), 'something new']);
+    const added = (list: string) => JSON.stringify([...JSON.parse(list), 'pve-vm', 'something new']);
     await redis
       .multi()
       .hdel(usage, field)
       .hset(usage, added(field), ms)
       .hincrby(keys.ledger.versions, '2026-03-01', 1)
       .exec();
-    await ran(account({ guestId: 'morph-open', meantFor: 'pve-vm' }), NOW - HOUR, 1);
+    await ran(account({ guestId: 'morph-waits' }), NOW - HOUR, 1);
     const [waiting = ''] = await redis.lrange(keys.ledger.journal, 0, -1);
     const cut = waiting.indexOf('[');
     await redis.lset(keys.ledger.journal, 0, waiting.slice(0, cut) + added(waiting.slice(cut)));
