@@ -23,6 +23,8 @@ const run = promisify(execFile);
 let server: Server;
 let url: string;
 let status = 200;
+/** As an API of 0.1.0, which knows no `agentWork`. */
+let refusesWork = false;
 let bodies: unknown[] = [];
 let folder: string;
 
@@ -30,8 +32,9 @@ beforeAll(async () => {
   server = createServer(async (request, response) => {
     let text = '';
     for await (const chunk of request) text += chunk;
-    if (status === 200) bodies.push(JSON.parse(text));
-    response.writeHead(status).end('{}');
+    const answer = refusesWork && text.includes('agentWork') ? 400 : status;
+    if (answer === 200) bodies.push(JSON.parse(text));
+    response.writeHead(answer).end('{}');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -40,6 +43,7 @@ afterAll(() => server.close());
 beforeEach(async () => {
   bodies = [];
   status = 200;
+  refusesWork = false;
   folder = await mkdtemp(join(tmpdir(), 'heartbeat-'));
 });
 
@@ -203,6 +207,25 @@ describe.skipIf(!hasTools)('what agents did since the beat before', () => {
     const nowhere = { HEARTBEAT_STATE: join(folder, 'missing', 'state') };
     await beat(nowhere);
     expect(await beat(nowhere)).toEqual({ agentProcesses: 1, loadPerCpu: 0.05, openConnections: 0 });
+  });
+
+  test('is not told to an API that refuses it, and told again to one that takes it', async () => {
+    await machineAt(100, [AGENT]);
+    await beat();
+    refusesWork = true;
+    await machineAt(130, [{ ...AGENT, ticks: 800 }]);
+    expect(await beat()).toEqual({ agentProcesses: 1, loadPerCpu: 0.05, openConnections: 0 });
+    refusesWork = false;
+    await machineAt(160, [{ ...AGENT, ticks: 860 }]);
+    expect((await beat()).agentWork).toEqual({ cpuShare: 0.02, bytesPerSecond: 0 });
+  });
+
+  test('fails when the beat is refused without it as well', async () => {
+    await machineAt(100, [AGENT]);
+    await beat();
+    status = 400;
+    await machineAt(130, [AGENT]);
+    await expect(beat()).rejects.toMatchObject({ stderr: expect.stringContaining('400') });
   });
 
   test('counts from the last beat that arrived', async () => {
