@@ -46,6 +46,8 @@ export interface FailureReport {
   readonly remediation?: string;
   /** The provider's own wish when it asked to slow down. */
   readonly retryAfterMs?: number;
+  /** The request was still here when its time to leave was over: the provider knows nothing of it. */
+  readonly neverLeft?: true;
   readonly provider?: ProviderName;
 }
 

@@ -74,13 +74,6 @@ const TRANSIENT: ReadonlySet<FailureKind> = new Set([
   'interrupted',
 ]);
 
-/**
- * Left nothing, and gone at the next try as likely as not: a fault of the provider, or a request that could not leave
- * in its time. Another candidate is tried sooner; the last one is tried again. A refused connection is not among them:
- * who has nowhere else to go is told at once that the provider is away.
- */
-const TRY_AGAIN_ALONE: ReadonlySet<FailureKind> = new Set(['provider_error', 'timed_out']);
-
 export function decideNextStep(input: NextStepInput): NextStep {
   if (input.failure.kind === 'waiting' && !input.destroyWaits) return decideWaiting(input);
   return input.kind === 'start' ? decideForStart(input) : decideInPlace(input);
@@ -121,12 +114,22 @@ function decideForStart(input: NextStepInput): NextStep {
     return withinDeadline(input, { step: 'retry', delayMs: 0, sameGuest: false });
   }
   const waitsHere = failure.kind === 'contention' || failure.kind === 'rate_limited';
-  const nowhereElse = input.remaining.length === 0 && TRY_AGAIN_ALONE.has(failure.kind);
+  const nowhereElse = input.remaining.length === 0 && isWorthAnotherTry(failure);
   const proved = failure.kind === 'interrupted';
   if ((waitsHere || nowhereElse || proved) && input.triesHere < MAX_START_TRIES) {
     return withinDeadline(input, { step: 'retry', delayMs: retryDelayMs(input), sameGuest: true });
   }
   return onwards(input, false);
+}
+
+/**
+ * Left nothing, and gone at the next try as likely as not: a fault of the provider, or a request that could not leave
+ * in its time. Another candidate is tried sooner; the last one is tried again. What was sent and not answered is not
+ * among them, not even a question: each try would keep a slot as long as the first. Nor is a refused connection: who
+ * has nowhere else to go is told at once that the provider is away.
+ */
+function isWorthAnotherTry({ kind, neverLeft }: FailureReport): boolean {
+  return kind === 'provider_error' || neverLeft === true;
 }
 
 /** With nowhere else to go, patience costs nothing: the doubt ends by itself, one way or the other. */

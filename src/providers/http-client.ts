@@ -117,7 +117,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       tlsRemediation: options.tls.remediation,
     };
     return failure.timedOut
-      ? timeoutFailure(facts, failure.sent)
+      ? timeoutFailure(facts, {
+          sent: failure.sent,
+          deadlinePassed: failure.cause instanceof SendDeadlinePassed,
+        })
       : networkFailure(facts, failure.sent, failure.cause);
   }
 

@@ -15,13 +15,18 @@ export interface FailedRequest {
   readonly tlsRemediation: string | undefined;
 }
 
-export function timeoutFailure(failed: FailedRequest, sent: boolean): ProviderError {
+/** @param deadlinePassed it was given up because its time to leave was over, and not for want of an answer */
+export function timeoutFailure(
+  failed: FailedRequest,
+  { sent, deadlinePassed }: { readonly sent: boolean; readonly deadlinePassed: boolean },
+): ProviderError {
   return new ProviderError({
     kind: 'timed_out',
     effect: failed.mayHaveActed ? 'unknown' : 'none',
     message: sent
       ? `${failed.request} was sent and not answered in time`
       : `${failed.request} could not be sent in time; nothing left this worker`,
+    ...(deadlinePassed && !sent ? { neverLeft: true } : {}),
     ...named(failed),
   });
 }

@@ -94,9 +94,13 @@ function enter(gate: Gate, request: HttpRequest, startedMs: number): Promise<voi
       resolve();
       return;
     }
-    const lastMs = Math.min(startedMs + timeoutMs, sendBeforeMs);
+    const timesOutAtMs = startedMs + timeoutMs;
+    const lastMs = Math.min(timesOutAtMs, sendBeforeMs);
     const timer = setTimeout(
-      () => giveUp(timeoutFailure(factsOf(request), false)),
+      () =>
+        giveUp(
+          timeoutFailure(factsOf(request), { sent: false, deadlinePassed: sendBeforeMs < timesOutAtMs }),
+        ),
       Math.max(0, lastMs - performance.now()),
     );
     const onAbort = () => giveUp(signal.reason);

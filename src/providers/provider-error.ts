@@ -9,6 +9,7 @@ export interface ProviderErrorFacts {
   readonly message: string;
   readonly remediation?: string;
   readonly retryAfterMs?: number;
+  readonly neverLeft?: true;
   readonly provider?: ProviderName;
   readonly cause?: unknown;
 }

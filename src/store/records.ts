@@ -103,6 +103,7 @@ const failure = z.object({
   message: z.string(),
   remediation: z.string().exactOptional(),
   retryAfterMs: z.number().exactOptional(),
+  neverLeft: z.literal(true).exactOptional(),
   provider: provider.exactOptional(),
 });
 

@@ -14,6 +14,7 @@ const failures: fc.Arbitrary<FailureReport> = fc.record(
     effect: fc.constantFrom<Effect>('none', 'unknown', 'applied'),
     message: fc.constant('it failed'),
     retryAfterMs: fc.nat({ max: 100_000 }),
+    neverLeft: fc.constant(true as const),
   },
   { requiredKeys: ['kind', 'effect', 'message'] },
 );

@@ -14,6 +14,7 @@ type Row = readonly [string, Partial<NextStepInput> & Pick<NextStepInput, 'failu
 const unknown = failure('timed_out', 'unknown');
 const creating = failure('still_creating', 'applied');
 const contention = failure('contention', 'none');
+const unsent = { ...failure('timed_out', 'none'), neverLeft: true } as const;
 const foreign = failure('foreign_guest', 'none');
 
 describe('a start whose guest may exist', () => {
@@ -148,15 +149,20 @@ describe('a start that left nothing', () => {
       { failure: failure('provider_error', 'none'), remaining: [] },
       retry(500),
     ],
-    ['goes on when its request could not leave in time', { failure: failure('timed_out', 'none') }, TO_MORPH],
+    ['goes on when its request could not leave in time', { failure: unsent }, TO_MORPH],
     [
       'sends a request that could not leave in time again with nobody left',
-      { failure: failure('timed_out', 'none'), remaining: [] },
+      { failure: unsent, remaining: [] },
       retry(500),
     ],
     [
       'gives up on a request that could not leave four times',
-      { failure: failure('timed_out', 'none'), remaining: [], triesHere: 4 },
+      { failure: unsent, remaining: [], triesHere: 4 },
+      giveUp('no_provider_available'),
+    ],
+    [
+      'gives up at once on a question that was sent and not answered, with nobody left',
+      { failure: failure('timed_out', 'none'), remaining: [] },
       giveUp('no_provider_available'),
     ],
     ['carries on after a crash', { failure: failure('interrupted', 'none') }, retry(500)],

@@ -303,7 +303,7 @@ describe.each(DRIVERS)('$name', ({ start }) => {
         step: <T>(_: string, send: (at: number) => Promise<T>) => send(performance.now() - 1),
       };
       const failure = await failureOf(rig.provider.create(intent, late));
-      expect(failure).toMatchObject({ kind: 'timed_out', effect: 'none' });
+      expect(failure).toMatchObject({ kind: 'timed_out', effect: 'none', neverLeft: true });
       expect(rig.nativeIds()).toEqual([]);
     });
   });

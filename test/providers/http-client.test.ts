@@ -121,6 +121,7 @@ describe('http client', () => {
     const { client } = await serve(() => {});
     const failure = await failureOf(client.request({ ...ask, timeoutMs: 50, method, path: '/x' }));
     expect(failure).toMatchObject({ kind: 'timed_out', effect });
+    expect(failure).not.toHaveProperty('neverLeft');
   });
 
   it('times out a body that stops in its middle', async () => {
@@ -153,7 +154,7 @@ describe('http client', () => {
       path: '/second',
       sendBeforeMs: performance.now() + 50,
     });
-    expect(await failureOf(waiting)).toMatchObject({ kind: 'timed_out', effect: 'none' });
+    expect(await failureOf(waiting)).toMatchObject({ kind: 'timed_out', effect: 'none', neverLeft: true });
     await failureOf(hanging);
     expect(seen).toEqual(['POST /base/first']);
   });

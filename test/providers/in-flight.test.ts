@@ -75,14 +75,15 @@ describe('a limit on what is under way', () => {
   });
 
   it.each([
-    ['its time-out', { timeoutMs: 20 }],
-    ['its send deadline', { method: 'POST', sendBeforeMs: performance.now() }],
-  ] as const)('gives up in line at %s, with nothing left behind', async (_, changes) => {
+    ['its time-out', { timeoutMs: 20 }, undefined],
+    ['its send deadline', { method: 'POST', sendBeforeMs: performance.now() }, true],
+  ] as const)('gives up in line at %s, with nothing left behind', async (_, changes, neverLeft) => {
     const { http, asked } = heldBack();
     const limited = limitInFlight(http, { total: 1, perGroup: 1 }, nodeOf);
     void limited.request(get('/a1'));
     const failure = await failureOf(limited.request(get('/a2', changes)));
     expect(failure).toMatchObject({ kind: 'timed_out', effect: 'none' });
+    expect(failure.neverLeft).toBe(neverLeft);
     expect(asked).toHaveLength(1);
   });
 

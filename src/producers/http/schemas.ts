@@ -85,6 +85,7 @@ const failureSchema = z.object({
   message: z.string(),
   remediation: z.string().exactOptional(),
   retryAfterMs: z.number().exactOptional(),
+  neverLeft: z.literal(true).exactOptional(),
   provider: provider.exactOptional(),
 });
 
