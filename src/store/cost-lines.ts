@@ -1,6 +1,6 @@
 /**
- * Metered lines of the bill, as somebody told them. Each also waits on a journal until `flush-ledger` has it in a
- * file, from which `restoreLedger` tells it again after Redis was lost.
+ * Metered lines of the bill, as somebody told them. `flush-ledger` writes into a file what is not in it yet, whoever
+ * told it and when, and `restoreLedger` tells it again from there after Redis was lost.
  */
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
@@ -8,17 +8,15 @@ import type { MeteredLine } from '../core/cost-lines.ts';
 import { dayOf } from '../core/day.ts';
 import type { Keys } from './keys.ts';
 import { USAGE_RETENTION_MS } from './ledger.ts';
-import type { BeginTransaction } from './transaction.ts';
 
 export interface CostLineStore {
   /** The line that this id has from now on: the one that was told first. `full`: there are as many as are kept. */
   tell(line: MeteredLine, nowMs: number): Promise<MeteredLine | 'full'>;
   /** By day, the oldest first; 13 months. */
   all(): Promise<readonly MeteredLine[]>;
-  /** Those that are in no file yet, the oldest first. */
-  waiting(limit: number): Promise<readonly MeteredLine[]>;
-  /** They are in a file now. May be said twice. */
-  written(lines: readonly MeteredLine[]): Promise<void>;
+  count(): Promise<number>;
+  /** Those that have none of these ids. */
+  besides(ids: ReadonlySet<string>): Promise<readonly MeteredLine[]>;
   /** Those of the files: what is known already, or older than what is kept, changes nothing. */
   restore(lines: readonly MeteredLine[], nowMs: number): Promise<void>;
 }
@@ -27,10 +25,8 @@ export interface CostLineStore {
 export const MAX_METERED_LINES = 10_000;
 
 const stored = z.object({ line: z.string(), microUsd: z.number(), day: z.number() });
-const waitingLine = stored.extend({ id: z.string() });
 
-export function createCostLines(redis: Redis, keys: Keys, begin: BeginTransaction): CostLineStore {
-  const { lines: known, journal } = keys.costLines;
+export function createCostLines(redis: Redis, { costLines: known }: Keys): CostLineStore {
   const parse = (id: string, text: string): MeteredLine => ({ id, ...stored.parse(JSON.parse(text)) });
   const oldestDay = (nowMs: number) => dayOf(nowMs - USAGE_RETENTION_MS);
 
@@ -48,22 +44,17 @@ export function createCostLines(redis: Redis, keys: Keys, begin: BeginTransactio
       if (outdated.length > 0) await redis.hdel(known, ...outdated);
       if (lines.length - outdated.length >= MAX_METERED_LINES && !lines.some((each) => each.id === id))
         return 'full';
-      await begin()
-        .guardField(known, id, '')
-        .command('HSET', known, id, JSON.stringify(line))
-        .command('RPUSH', journal, encodeWaiting({ id, ...line }))
-        .commit();
+      await redis.hsetnx(known, id, JSON.stringify(line));
       return parse(id, z.string().parse(await redis.hget(known, id)));
     },
-    async waiting(limit) {
-      const texts = await redis.lrange(journal, 0, limit - 1);
-      return texts.map((text) => waitingLine.parse(JSON.parse(text)));
-    },
-    async written(lines) {
-      // By value, so that a run that was overtaken takes nobody else's off.
-      const pipeline = redis.pipeline();
-      for (const line of lines) pipeline.lrem(journal, 1, encodeWaiting(line));
-      await pipeline.exec();
+    count: () => redis.hlen(known),
+    async besides(ids) {
+      const wanted = (await redis.hkeys(known)).filter((id) => !ids.has(id));
+      const texts = wanted.length === 0 ? [] : await redis.hmget(known, ...wanted);
+      return wanted.flatMap((id, at) => {
+        const text = texts[at];
+        return typeof text === 'string' ? [parse(id, text)] : [];
+      });
     },
     async restore(lines, nowMs) {
       const oldest = oldestDay(nowMs);
@@ -73,9 +64,4 @@ export function createCostLines(redis: Redis, keys: Keys, begin: BeginTransactio
       await pipeline.exec();
     },
   };
-}
-
-/** The same text for the same line. */
-function encodeWaiting({ id, line, microUsd, day }: MeteredLine): string {
-  return JSON.stringify({ id, line, microUsd, day });
 }

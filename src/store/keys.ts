@@ -62,7 +62,6 @@
  * | budgets | spent and reserved by budget, as of the last tally and with what was reserved since | for ever, a handful | 100 |
  * | budgets:reservations | start → what it holds in which budgets | until it failed, or an hour after it succeeded | 120 |
  * | cost-lines | other lines of the bill, as they were told | 13 months, at most 10,000 | 120 |
- * | cost-lines:journal | those that are not yet in their file | until the next flush | 120 |
  * | savings | day → what it cost, and would have under other policies | 13 months | 350 |
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
@@ -140,7 +139,7 @@ export interface Keys {
   /** Day → actual cost and cost under other policies. */
   readonly savings: string;
   /** Id → metered line of the bill. */
-  readonly costLines: { readonly lines: string; readonly journal: string };
+  readonly costLines: string;
 }
 
 export interface BudgetKeys {
@@ -317,7 +316,7 @@ export function createKeys(deployment: string): Keys {
     sweeps: createSweepKeys(`${tag}:sweeps`),
     ledger: createLedgerKeys(`${tag}:ledger`),
     savings: `${tag}:savings`,
-    costLines: { lines: `${tag}:cost-lines`, journal: `${tag}:cost-lines:journal` },
+    costLines: `${tag}:cost-lines`,
     budgets: { use: `${tag}:budgets`, reservations: `${tag}:budgets:reservations` },
   };
 }

@@ -103,7 +103,7 @@ export function createStore(
   const events = createEventLog(redis, keys);
   const alerts = createAlertStore({ redis, keys, scripts, onAlert });
   const ledger = createLedger({ redis, keys, scripts });
-  const costLines = createCostLines(redis, keys, begin);
+  const costLines = createCostLines(redis, keys);
   const billedDays = createBilledDays(redis, keys);
   return {
     redis,

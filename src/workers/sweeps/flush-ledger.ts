@@ -1,8 +1,9 @@
 /**
  * Moves closed intervals from the journal into files, then into the tables that costs are read from, and notes what
- * is open; metered lines of the bill go into a file of their own. A crash anywhere in between is carried on by the next run: see `store/ledger.ts` and `store/ledger-files.ts`.
+ * is open; metered lines of the bill go into a file of their own. A crash anywhere in between is carried on by the
+ * next run: see `store/ledger.ts` and `store/ledger-files.ts`.
  */
-import { appendCostLines } from '../../store/cost-line-files.ts';
+import { appendCostLines, readCostLines } from '../../store/cost-line-files.ts';
 import { appendEntries, writeSnapshot } from '../../store/ledger-files.ts';
 import type { SweepDeps, SweepRunOptions } from '../sweep.ts';
 
@@ -33,7 +34,7 @@ export async function flushLedger(
       }
       if (entries.length < BATCH) break;
     }
-    const lines = await flushLines(store, ledgerDir);
+    const lines = ledgerDir === undefined ? 0 : await flushLines(store, ledgerDir);
     if (ledgerDir !== undefined) {
       const takenAtMs = nowMs();
       await writeSnapshot(ledgerDir, { takenAtMs, open: await store.ledger.openIntervals() });
@@ -51,12 +52,15 @@ export async function flushLedger(
   }
 }
 
-/** People and jobs tell some a day; more than a batch waits for the next run. */
-async function flushLines({ costLines }: SweepDeps['store'], ledgerDir: string | undefined): Promise<number> {
-  const lines = await costLines.waiting(BATCH);
-  if (lines.length === 0) return 0;
-  if (ledgerDir !== undefined) await appendCostLines(ledgerDir, lines);
-  await costLines.written(lines);
+/**
+ * Compares with the file each time: a release that knows no file tells lines as well, and the folder may be a new one.
+ * Some hundred lines, as most tell, are some kB; most tell none, and nothing is read.
+ */
+async function flushLines({ costLines }: SweepDeps['store'], ledgerDir: string): Promise<number> {
+  if ((await costLines.count()) === 0) return 0;
+  const written = new Set((await readCostLines(ledgerDir)).map(({ id }) => id));
+  const lines = await costLines.besides(written);
+  if (lines.length > 0) await appendCostLines(ledgerDir, lines);
   return lines.length;
 }
 
