@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import type { LifecycleError } from '../../src/core/lifecycle-error.ts';
 import { startSystem } from '../../src/main/system.ts';
 import { eventually } from '../support/eventually.ts';
 import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
@@ -114,6 +115,35 @@ test('a clone that fails in its task leaves nothing, and the start goes on to mo
   const sandbox = await system.producer.start({ preset: PRESET });
   expect(sandbox).toMatchObject({ provider: 'morph', fellBackFrom: ['pve-vm'] });
   expect(system.vms()).toEqual([]);
+});
+
+test.each([
+  ['is condemned, for it may still become visible', 0, 'condemned'],
+  ['is gone, once a create that was sent then would have shown', 40_000, 'gone'],
+] as const)('an instance that Morph accepted and does not know %s', async (_fate, laterMs, state) => {
+  let aheadMs = 0;
+  const system = await start({
+    routing: { primary: 'morph', fallbacks: [], byWorkload: {} },
+    nowMs: () => Date.now() + aheadMs,
+    sweeps: false,
+    onStep: async (name, when) => {
+      if (name !== 'create' || when !== 'after') return;
+      const [instance] = running?.instances() ?? [];
+      await fetch(`${running?.simulators.morph.url}/instance/${instance?.id}`, {
+        method: 'DELETE',
+        headers: { authorization: `Bearer ${running?.simulators.morph.apiKey}` },
+      });
+      aheadMs = laterMs;
+    },
+  });
+  const failure = await system.producer.start({ preset: PRESET }).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: 'no_provider_available' });
+  const { store } = system.system;
+  const { attempts } = await system.producer.operation((failure as LifecycleError).operationId ?? '');
+  expect(attempts).toMatchObject([
+    { failure: { kind: 'not_found', effect: state === 'gone' ? 'none' : 'applied' } },
+  ]);
+  expect(await store.reading.guest(attempts[0]?.guestId ?? '')).toMatchObject({ state });
 });
 
 test('a guest that never answers is condemned before the fallback, and removed', async () => {

@@ -8,7 +8,7 @@ import type { BillingInstant } from '../../core/ledger.ts';
 import type { Marker } from '../../core/marker.ts';
 import type { StartRequest } from '../../core/start-request.ts';
 import { createGuestId } from '../../platform/ids.ts';
-import type { CreatedGuest, GuestFacts, Provider, Sighting } from '../../providers/provider.ts';
+import type { CreatedGuest, GuestFacts, Sighting } from '../../providers/provider.ts';
 import { isProviderError, ProviderError } from '../../providers/provider-error.ts';
 import type { Settlement } from '../../store/attempt-endings.ts';
 import type { AttemptSession } from '../attempt-session.ts';
@@ -116,7 +116,7 @@ async function sendCreate(session: AttemptSession, deps: WorkerDeps, guest: Gues
 }
 
 async function lookForGuest(session: AttemptSession, deps: WorkerDeps, guest: Guest): Promise<CreatedGuest> {
-  const { provider, timing, nowMs } = deps;
+  const { provider } = deps;
   const { vmid } = guest.intent;
   const sighting = await withEffect('unknown', () => provider.look(guest.intent, session.call));
   switch (sighting.kind) {
@@ -136,9 +136,7 @@ async function lookForGuest(session: AttemptSession, deps: WorkerDeps, guest: Gu
         message: `${vmid === undefined ? guest.id : `VMID ${vmid}`} belongs to somebody else: ${sighting.detail}`,
       });
     case 'absent': {
-      const conclusiveAtMs =
-        (guest.sentAtMs ?? nowMs()) + timing.lease.sendDeadlineMs + provider.visibilityBoundMs;
-      const proved = nowMs() >= conclusiveAtMs;
+      const proved = isAbsenceConclusive(guest, deps);
       throw new ProviderError({
         kind: 'interrupted',
         effect: proved ? 'none' : 'unknown',
@@ -164,16 +162,23 @@ function withTask(ref: CreatedGuest['ref'], task: string | undefined): CreatedGu
   return task === undefined ? { ref } : { ref, task };
 }
 
+/** Later than this nothing becomes visible any more of a create that was let go. */
+function isAbsenceConclusive({ sentAtMs }: Guest, { provider, timing, nowMs }: WorkerDeps): boolean {
+  const now = nowMs();
+  return now >= (sentAtMs ?? now) + timing.lease.sendDeadlineMs + provider.visibilityBoundMs;
+}
+
 /**
  * From here on a guest exists, so every failure counts as `applied`, unless the provider says that the
  * creation failed and a look proves it.
  */
 async function bringUpUsable(
   session: AttemptSession,
-  { provider, waitUntilUsable, timing }: WorkerDeps,
+  deps: WorkerDeps,
   intent: GuestIntent,
   created: CreatedGuest,
 ): Promise<{ readonly facts: GuestFacts; readonly since: BillingInstant }> {
+  const { provider, waitUntilUsable, timing } = deps;
   try {
     const facts = await provider.bringUp(intent, created, session.call);
     const since = session.runningSince();
@@ -184,14 +189,26 @@ async function bringUpUsable(
     return { facts, since };
   } catch (error) {
     if (!isProviderError(error) || session.call.signal.aborted) throw error;
-    const absent = error.report.effect === 'none' && (await isAbsent(provider, intent, session));
+    const absent = error.report.effect === 'none' && (await isProvedAbsent(session, deps, intent, created));
     throw changeEffect(error, absent ? 'none' : 'applied');
   }
 }
 
-async function isAbsent(provider: Provider, intent: GuestIntent, session: AttemptSession): Promise<boolean> {
+/**
+ * Nothing becomes visible late of a creation whose task is known to have ended. One that left no task may be accepted
+ * and still be missing from what is read: another create could then make a second guest.
+ */
+async function isProvedAbsent(
+  session: AttemptSession,
+  deps: WorkerDeps,
+  intent: GuestIntent,
+  { task }: CreatedGuest,
+): Promise<boolean> {
+  const { guest } = session;
+  const isConclusive = task !== undefined || (guest !== undefined && isAbsenceConclusive(guest, deps));
+  if (!isConclusive) return false;
   try {
-    return (await provider.look(intent, session.call)).kind === 'absent';
+    return (await deps.provider.look(intent, session.call)).kind === 'absent';
   } catch (error) {
     if (isProviderError(error)) return false;
     throw error;
