@@ -4,11 +4,12 @@
  * It opens on what users feel, and closes only on what they wanted: a usable sandbox. A create that was accepted
  * proves nothing, for a provider may take every create and make none usable.
  *
- * `closed` counts failures in a row, and from the first failure on which share of starts fails: a provider that fails
- * every second start never fails five in a row, and every second user waits for nothing. `open` keeps starts away
- * until `retryAtMs`; then one process at a time asks the provider (`probe`). An answer makes it `half_open`: a few
- * starts are let through as trials, and the first of them to end decides. Each time it opens again it waits twice
- * as long.
+ * `closed` counts failures in a row, and from the first failed start on which share of starts fails: a provider that
+ * fails every second start never fails five in a row, and every second user waits for nothing. In a row a failure
+ * counts as soon as users feel it, a start's when it is first held; of the share are starts that are over, each once.
+ * `open` keeps starts away until `retryAtMs`; then one process at a time asks the provider (`probe`). An answer makes
+ * it `half_open`: a few starts are let through as trials, and the first of them to end decides. Each time it opens
+ * again it waits twice as long.
  *
  * A breaker turns starts elsewhere and forbids nothing: pauses, resumes and destroys always go where their guest
  * is, and a start that has no other candidate goes too.
@@ -34,7 +35,7 @@ export type Breaker =
       readonly state: 'closed';
       /** In a row. */
       readonly failures: number;
-      /** Absent: nothing has failed lately. */
+      /** Absent: no start has failed lately. */
       readonly window?: BreakerWindow;
     }
   | (Opened & {
@@ -51,7 +52,7 @@ export type Breaker =
       readonly trials: number;
     });
 
-/** What came of starts since the first failure of a while. */
+/** What came of starts since the first that failed in a while. */
 export interface BreakerWindow {
   readonly sinceMs: number;
   readonly failed: number;
@@ -74,10 +75,17 @@ export type BreakerOutcome =
   | {
       readonly result: 'failed';
       readonly cause: BreakerCause;
+      readonly counts: FailureCounts;
       readonly reason: string;
       /** When its attempt began: one that began before the trials says nothing about them. */
       readonly beganAtMs: number;
     };
+
+/**
+ * Where a failure counts: among the failures in a row, in the share of starts that fail, or in both. A start that is
+ * held counts `in_row`, and once it is over without a guest `in_share`.
+ */
+export type FailureCounts = 'in_row' | 'in_share' | 'in_both';
 
 /** Fewer would let one bad clone close a host; with more, more users wait for their turn to fail. */
 export const FAILURES_TO_OPEN = 5;
@@ -109,18 +117,23 @@ export function afterOutcome(breaker: Breaker, outcome: BreakerOutcome, nowMs: n
     const proves = outcome.result === 'usable' || breaker.cause === 'failures';
     return proves ? CLOSED : breaker;
   }
-  const { cause, reason, beganAtMs } = outcome;
+  const { cause, counts, reason, beganAtMs } = outcome;
   switch (breaker.state) {
     case 'open':
       return breaker;
-    case 'half_open':
-      return beganAtMs < breaker.sinceMs ? breaker : open(cause, reason, breaker.openings + 1, nowMs);
+    case 'half_open': {
+      // The end of a start that was held says nothing new: it was told when it was held.
+      const isOld = beganAtMs < breaker.sinceMs || counts === 'in_share';
+      return isOld ? breaker : open(cause, reason, breaker.openings + 1, nowMs);
+    }
     case 'closed': {
-      const failures = breaker.failures + 1;
-      const { window = { sinceMs: nowMs, failed: 0, usable: 0 } } = withinWindow(breaker, nowMs);
-      const counted = { ...window, failed: window.failed + 1 };
-      const opens = cause === 'quota' || failures >= FAILURES_TO_OPEN || failsTooOften(counted);
-      return opens ? open(cause, reason, 1, nowMs) : { state: 'closed', failures, window: counted };
+      const failures = breaker.failures + (counts === 'in_share' ? 0 : 1);
+      const { window } = counts === 'in_row' ? withinWindow(breaker, nowMs) : withFailedStart(breaker, nowMs);
+      const failsTooOften = counts !== 'in_row' && window !== undefined && isFailingTooOften(window);
+      const opens = cause === 'quota' || failures >= FAILURES_TO_OPEN || failsTooOften;
+      return opens
+        ? open(cause, reason, 1, nowMs)
+        : { state: 'closed', failures, ...(window === undefined ? {} : { window }) };
     }
   }
 }
@@ -143,7 +156,12 @@ function withinWindow({ window }: Closed, nowMs: number): Pick<Closed, 'window'>
   return window !== undefined && nowMs - window.sinceMs < WINDOW_MS ? { window } : {};
 }
 
-function failsTooOften({ failed, usable }: BreakerWindow): boolean {
+function withFailedStart(breaker: Closed, nowMs: number): Pick<Closed, 'window'> {
+  const { window = { sinceMs: nowMs, failed: 0, usable: 0 } } = withinWindow(breaker, nowMs);
+  return { window: { ...window, failed: window.failed + 1 } };
+}
+
+function isFailingTooOften({ failed, usable }: BreakerWindow): boolean {
   const starts = failed + usable;
   return starts >= STARTS_TO_JUDGE && failed >= starts * FAILED_SHARE_TO_OPEN;
 }
@@ -211,28 +229,42 @@ export interface JudgedFailure {
   readonly failure: FailureKind;
   /** What follows from it. */
   readonly step: NextStep['step'];
-  /** The attempt had failed before and only looked for its guest: that failure was counted. */
+  /** The attempt had failed before and only looked for its guest: that failure was counted in the row. */
   readonly looksAgain: boolean;
 }
 
 /**
  * What a failure says about its provider; nothing, when it is about contention, waiting, a full node, a wrong
- * set-up or the caller's own request. A start counts once, as soon as it is held or given up on. A pause or resume
- * counts when its tries are over: one guest that cannot be paused is no reason to send starts elsewhere.
+ * set-up or the caller's own request. A start counts in the row as soon as it is held or given up on, and in the share
+ * when it is over at this provider. A pause or resume counts in the row, when its tries are over: one guest that cannot
+ * be paused is no reason to send starts elsewhere.
  */
-export function causeOf({ kind, failure, step, looksAgain }: JudgedFailure): BreakerCause | undefined {
+export function judgeFailure(
+  judged: JudgedFailure,
+): { readonly cause: BreakerCause; readonly counts: FailureCounts } | undefined {
+  const { kind, failure, step } = judged;
   const isOver = step === 'fall_back' || step === 'give_up';
   switch (kind) {
-    case 'start': {
-      if (failure === 'quota_exceeded') return 'quota';
-      // A clone may take long and be fine; it counts when nobody waits for it any more.
-      if (failure === 'still_creating') return isOver ? 'failures' : undefined;
-      return FELT.has(failure) && step !== 'retry' && !looksAgain ? 'failures' : undefined;
-    }
+    case 'start':
+      if (failure === 'quota_exceeded') return { cause: 'quota', counts: 'in_both' };
+      return countsOfStart(judged, isOver);
     case 'pause':
     case 'resume':
-      return FELT.has(failure) && isOver ? 'failures' : undefined;
+      return FELT.has(failure) && isOver ? { cause: 'failures', counts: 'in_row' } : undefined;
     default:
       return undefined;
   }
+}
+
+function countsOfStart(
+  { failure, step, looksAgain }: JudgedFailure,
+  isOver: boolean,
+): { readonly cause: 'failures'; readonly counts: FailureCounts } | undefined {
+  // A clone may take long and be fine; it counts when nobody waits for it any more.
+  if (failure === 'still_creating') return isOver ? { cause: 'failures', counts: 'in_both' } : undefined;
+  // `interrupted` is what a look says that finds nothing of a create which was let go.
+  const isFelt = FELT.has(failure) || (looksAgain && failure === 'interrupted');
+  if (!isFelt || step === 'retry') return undefined;
+  if (looksAgain) return isOver ? { cause: 'failures', counts: 'in_share' } : undefined;
+  return { cause: 'failures', counts: isOver ? 'in_both' : 'in_row' };
 }

@@ -1,5 +1,5 @@
 /** Between an attempt and the breaker of its failure domain: what it tells, and what it is told. */
-import { type Breaker, causeOf } from '../core/breaker.ts';
+import { type Breaker, judgeFailure } from '../core/breaker.ts';
 import { alertFor, type FailureReport } from '../core/failure.ts';
 import type { NextStep } from '../core/next-step.ts';
 import { ProviderError } from '../providers/provider-error.ts';
@@ -41,14 +41,14 @@ export async function tellOfFailure(
   const { kind } = operation;
   await withoutFailing(deps, async (nowMs) => {
     const looksAgain = attempt.holdFor === 'guest' && attempt.holdSinceMs !== undefined;
-    const cause = causeOf({ kind, failure: failure.kind, step: next.step, looksAgain });
-    if (cause !== undefined) {
+    const judged = judgeFailure({ kind, failure: failure.kind, step: next.step, looksAgain });
+    if (judged !== undefined) {
       const reason = failure.message;
       // One that sent nothing failed within this run, however long its job waited before.
       const beganAtMs = guest?.sentAtMs ?? nowMs;
       await store.breakers.record(
         provider.failureDomain,
-        { result: 'failed', cause, reason, beganAtMs },
+        { result: 'failed', ...judged, reason, beganAtMs },
         nowMs,
       );
     }

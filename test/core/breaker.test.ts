@@ -6,10 +6,10 @@ import {
   type Breaker,
   type BreakerOutcome,
   CLOSED,
-  causeOf,
   FAILED_SHARE_TO_OPEN,
   FAILURES_TO_OPEN,
   type JudgedFailure,
+  judgeFailure,
   MAX_TRIALS,
   PROBE_LEASE_MS,
   planProbe,
@@ -24,12 +24,18 @@ const NOW = 1_000_000;
 const failed = (change: Partial<BreakerOutcome & { result: 'failed' }> = {}): BreakerOutcome => ({
   result: 'failed',
   cause: 'failures',
+  counts: 'in_both',
   reason: 'connection refused',
   beganAtMs: NOW,
   ...change,
 });
 const USABLE: BreakerOutcome = { result: 'usable' };
 const COMPLETED: BreakerOutcome = { result: 'completed' };
+/** A start that is held, and its end without a guest. */
+const HELD = failed({ counts: 'in_row' });
+const ENDED = failed({ counts: 'in_share' });
+/** A pause or resume whose tries are over. */
+const GIVEN_UP = HELD;
 
 const having = (breaker: Breaker, ...outcomes: readonly BreakerOutcome[]) =>
   outcomes.reduce((state, outcome) => afterOutcome(state, outcome, NOW), breaker);
@@ -79,6 +85,26 @@ describe('the share of starts that fail', () => {
       'open',
     ],
     [
+      'with starts that were held and became usable, none of which failed',
+      Array.from({ length: STARTS_TO_JUDGE }, () => [HELD, USABLE]).flat(),
+      'closed',
+    ],
+    [
+      'with starts that were held and went on without their guest, each once',
+      [...Array.from({ length: STARTS_TO_JUDGE / 2 - 1 }, () => [HELD, ENDED, USABLE]).flat(), HELD, ENDED],
+      'closed',
+    ],
+    [
+      'with one more of these, and it is the twentieth',
+      [...Array.from({ length: STARTS_TO_JUDGE / 2 }, () => [HELD, ENDED, USABLE]).flat(), HELD, ENDED],
+      'open',
+    ],
+    [
+      'with pauses that were given up on between those that were done',
+      [failed(), ...Array.from({ length: STARTS_TO_JUDGE }, () => [GIVEN_UP, COMPLETED]).flat(), failed()],
+      'closed',
+    ],
+    [
       'with many usable guests told at once',
       [failed(), { result: 'usable', count: 50 } as const, ...alternating(STARTS_TO_JUDGE)],
       'closed',
@@ -99,7 +125,7 @@ describe('the share of starts that fail', () => {
   });
 
   it('opens within the window only with a row of failures or enough starts of which that share failed', () => {
-    const outcomes = fc.array(fc.constantFrom<BreakerOutcome>(failed(), USABLE, COMPLETED), {
+    const outcomes = fc.array(fc.constantFrom<BreakerOutcome>(failed(), HELD, ENDED, USABLE, COMPLETED), {
       maxLength: 80,
     });
     fc.assert(
@@ -108,11 +134,13 @@ describe('the share of starts that fail', () => {
         let breaker: Breaker = CLOSED;
         for (const outcome of given) {
           breaker = afterOutcome(breaker, outcome, NOW);
-          row = outcome.result === 'failed' ? row + 1 : 0;
-          bad += outcome.result === 'failed' ? 1 : 0;
+          const isFailure = outcome.result === 'failed';
+          const ends = isFailure && outcome.counts !== 'in_row';
+          row = isFailure ? row + (outcome.counts === 'in_share' ? 0 : 1) : 0;
+          bad += ends ? 1 : 0;
           good += outcome.result === 'usable' && bad > 0 ? 1 : 0;
           const tooOften = bad + good >= STARTS_TO_JUDGE && bad >= (bad + good) * FAILED_SHARE_TO_OPEN;
-          const opens = outcome.result === 'failed' && (row >= FAILURES_TO_OPEN || tooOften);
+          const opens = row >= FAILURES_TO_OPEN || (ends && tooOften);
           expect(breaker.state).toBe(opens ? 'open' : 'closed');
           if (opens) return;
         }
@@ -191,6 +219,10 @@ describe('half open', () => {
     expect(having(halfOpen(), failed({ beganAtMs: NOW - 1 }))).toEqual(halfOpen());
   });
 
+  it('does not listen to the end of a start that was held', () => {
+    expect(having(halfOpen(), ENDED)).toEqual(halfOpen());
+  });
+
   it('closes with a usable guest', () => {
     expect(having(halfOpen(), USABLE)).toEqual(CLOSED);
     expect(having(halfOpen('quota'), COMPLETED)).toEqual(halfOpen('quota'));
@@ -198,6 +230,9 @@ describe('half open', () => {
 });
 
 describe('what counts', () => {
+  const BOTH = { cause: 'failures', counts: 'in_both' };
+  const ROW = { cause: 'failures', counts: 'in_row' };
+  const SHARE = { cause: 'failures', counts: 'in_share' };
   const judged = (change: Partial<JudgedFailure>): JudgedFailure => ({
     kind: 'start',
     failure: 'unreachable',
@@ -207,32 +242,39 @@ describe('what counts', () => {
   });
 
   test.each([
-    ['a refused connection', {}, 'failures'],
-    ['a time-out as soon as it is held', { failure: 'timed_out', step: 'hold' }, 'failures'],
+    ['a refused connection', {}, BOTH],
+    ['a time-out as soon as it is held', { failure: 'timed_out', step: 'hold' }, ROW],
+    ['the same attempt while it looks again', { step: 'hold', looksAgain: true }, undefined],
+    ['the same attempt when it goes on', { looksAgain: true }, SHARE],
     [
-      'the same attempt when it looked again',
-      { failure: 'unreachable', step: 'fall_back', looksAgain: true },
+      'the same attempt when it found nothing and goes on',
+      { failure: 'interrupted', looksAgain: true },
+      SHARE,
+    ],
+    [
+      'the same attempt when it sends again',
+      { failure: 'interrupted', step: 'retry', looksAgain: true },
       undefined,
     ],
-    ['a guest that was never usable', { failure: 'never_usable' }, 'failures'],
+    ['a guest that was never usable', { failure: 'never_usable' }, BOTH],
     ['a 5xx that is tried again', { failure: 'provider_error', step: 'retry' }, undefined],
-    ['a 5xx after its tries', { failure: 'provider_error', step: 'give_up' }, 'failures'],
+    ['a 5xx after its tries', { failure: 'provider_error', step: 'give_up' }, BOTH],
     ['a clone that takes long', { failure: 'still_creating', step: 'hold' }, undefined],
-    ['a clone that was waited for in vain', { failure: 'still_creating', looksAgain: true }, 'failures'],
-    ['a refusal for want of payment', { failure: 'quota_exceeded' }, 'quota'],
+    ['a clone that was waited for in vain', { failure: 'still_creating', looksAgain: true }, BOTH],
+    ['a refusal for want of payment', { failure: 'quota_exceeded' }, { ...BOTH, cause: 'quota' }],
     ['a pause that is tried again', { kind: 'pause', step: 'retry' }, undefined],
-    ['a pause after its tries', { kind: 'pause', step: 'give_up' }, 'failures'],
+    ['a pause after its tries', { kind: 'pause', step: 'give_up' }, ROW],
     [
       'a resume whose guest was never usable',
       { kind: 'resume', failure: 'never_usable', step: 'give_up' },
-      'failures',
+      ROW,
     ],
     ['a destroy, which goes on for a day', { kind: 'destroy', step: 'retry' }, undefined],
     ['a discard', { kind: 'discard', step: 'give_up' }, undefined],
   ] as const satisfies readonly (readonly [string, Partial<JudgedFailure>, unknown])[])(
     '%s',
-    (_what, change, cause) => {
-      expect(causeOf(judged(change))).toBe(cause);
+    (_what, change, judgement) => {
+      expect(judgeFailure(judged(change))).toEqual(judgement);
     },
   );
 
@@ -249,7 +291,7 @@ describe('what counts', () => {
     'breaker_open',
   ] as const)('%s never counts', (failure) => {
     for (const kind of ['start', 'pause', 'resume'] as const) {
-      expect(causeOf(judged({ kind, failure, step: 'give_up' }))).toBeUndefined();
+      expect(judgeFailure(judged({ kind, failure, step: 'give_up' }))).toBeUndefined();
     }
   });
 });
@@ -265,6 +307,7 @@ describe('whatever happens', () => {
     fc.record({
       result: fc.constant('failed' as const),
       cause: fc.constantFrom('failures' as const, 'quota' as const),
+      counts: fc.constantFrom('in_row' as const, 'in_share' as const, 'in_both' as const),
       reason: fc.constant('refused'),
       beganAtMs: fc.integer({ min: 0, max: 2_000_000 }),
     }),
@@ -306,9 +349,24 @@ describe('whatever happens', () => {
   it('every failure kind is judged, whatever follows from it', () => {
     for (const failure of FAILURE_KINDS) {
       for (const step of ['hold', 'retry', 'fall_back', 'give_up'] as const) {
-        const cause = causeOf({ kind: 'start', failure, step, looksAgain: false });
-        expect([undefined, 'failures', 'quota']).toContain(cause);
-        expect(causeOf({ kind: 'inspect', failure, step, looksAgain: false })).toBeUndefined();
+        const judgement = judgeFailure({ kind: 'start', failure, step, looksAgain: false });
+        expect([undefined, 'failures', 'quota']).toContain(judgement?.cause);
+        expect(judgeFailure({ kind: 'inspect', failure, step, looksAgain: false })).toBeUndefined();
+      }
+    }
+  });
+
+  it('only a start that is over counts in the share', () => {
+    for (const kind of ['start', 'pause', 'resume'] as const) {
+      for (const failure of FAILURE_KINDS) {
+        for (const step of ['hold', 'retry', 'fall_back', 'give_up'] as const) {
+          for (const looksAgain of [false, true]) {
+            const judgement = judgeFailure({ kind, failure, step, looksAgain });
+            if (judgement === undefined || judgement.counts === 'in_row') continue;
+            expect(kind).toBe('start');
+            if (judgement.cause === 'failures') expect(['fall_back', 'give_up']).toContain(step);
+          }
+        }
       }
     }
   });

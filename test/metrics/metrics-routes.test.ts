@@ -170,7 +170,7 @@ test('queues, providers, capacity and the webhook are shown as they are', async 
   });
   await bench.store.breakers.record(
     common.failureDomain,
-    { result: 'failed', cause: 'quota', reason: 'unpaid', beganAtMs: Date.now() },
+    { result: 'failed', cause: 'quota', counts: 'in_both', reason: 'unpaid', beganAtMs: Date.now() },
     Date.now(),
   );
   await bench.store.webhook.announce(Date.now() + 60_000);
