@@ -2,6 +2,7 @@
  * Small interfaces that `core` and the drivers need and lower layers fill. Drivers get them injected and
  * know nothing of Redis.
  */
+import type { ProviderName } from './provider-name.ts';
 
 /** VMIDs of our own range, each handed to one guest at a time. */
 export interface VmidPool {
@@ -52,6 +53,11 @@ export interface Permits {
   take(holder: string, alternatives: readonly PermitWant[]): Promise<PermitAnswer>;
   /** Notes what the permit is used for, for whoever has to judge whether it is still in use. */
   note(holder: string, name: string, note: string): Promise<void>;
+  /**
+   * Whether nothing runs, or is going to be sent, under a turn to clone that this holder has at this provider
+   * (`core/turn-over.ts`). False when it is not known. Not to be asked of a permit that several providers share.
+   */
+  isOver(holder: string, provider: ProviderName): Promise<boolean>;
   /** Gives a permit back and hands it to the next in line. Not holding it: nothing happens. */
   release(holder: string, name: string): Promise<void>;
 }

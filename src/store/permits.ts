@@ -1,7 +1,9 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Permits } from '../core/ports.ts';
+import { guestsMeantFor, isTurnOver } from '../core/turn-over.ts';
 import type { Keys } from './keys.ts';
+import type { Reading } from './reading.ts';
 import type { Scripts } from './scripts.ts';
 
 /** A parked attempt asks again every two seconds; one that has not for five times as long has gone elsewhere. */
@@ -16,12 +18,19 @@ export function permitKeys(keys: Keys, name: string): readonly string[] {
   return [holders, waiters, seen, notes];
 }
 
+export interface PermitDeps {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly scripts: Scripts;
+  readonly reading: Reading;
+}
+
 /**
  * @param wake tells an operation that its turn has come; it may be late or get lost. False: the operation is
  * over, and its turn passes to the next.
  */
 export function createPermits(
-  { redis, keys, scripts }: { readonly redis: Redis; readonly keys: Keys; readonly scripts: Scripts },
+  { redis, keys, scripts, reading }: PermitDeps,
   wake: (operationId: string) => Promise<boolean>,
 ): Permits {
   const keyList = (name: string) => permitKeys(keys, name);
@@ -47,6 +56,14 @@ export function createPermits(
 
     async note(holder, name, note) {
       await redis.hset(keys.permits(name).notes, holder, note);
+    },
+
+    async isOver(holder, provider) {
+      const operation = await reading.operation(holder);
+      if (operation === undefined) return false;
+      // After the operation: once its attempts there are closed, nobody sends for a guest of theirs any more.
+      const guests = await Promise.all(guestsMeantFor(operation, provider).map(reading.guest));
+      return isTurnOver(operation, guests, provider);
     },
 
     async release(holder, name) {

@@ -9,6 +9,8 @@ interface Holding {
 export interface InMemoryPermits extends Permits {
   /** Who holds what, as `name holder`. */
   readonly held: () => readonly string[];
+  /** The start of this holder is over, and nothing was sent for it. */
+  readonly end: (holder: string) => void;
   /** A holder that nobody will hear of again. */
   readonly plant: (holder: string, name: string, note?: string) => void;
 }
@@ -16,6 +18,7 @@ export interface InMemoryPermits extends Permits {
 export function createInMemoryPermits(): InMemoryPermits {
   const holders = new Map<string, Map<string, Holding>>();
   const lines = new Map<string, string[]>();
+  const over = new Set<string>();
   const holdersOf = (name: string) => {
     const found = holders.get(name) ?? new Map<string, Holding>();
     holders.set(name, found);
@@ -69,10 +72,12 @@ export function createInMemoryPermits(): InMemoryPermits {
       const holding = holdersOf(name).get(holder);
       if (holding !== undefined) holding.note = note;
     },
+    isOver: async (holder) => over.has(holder),
     async release(holder, name) {
       holdersOf(name).delete(holder);
     },
     held: () => [...holders].flatMap(([name, of]) => [...of.keys()].map((holder) => `${name} ${holder}`)),
+    end: (holder) => over.add(holder),
     plant: (holder, name, note) => {
       holdersOf(name).set(holder, { sinceMs: performance.now(), ...(note === undefined ? {} : { note }) });
     },

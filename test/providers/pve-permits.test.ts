@@ -163,6 +163,17 @@ describe('cloning a container', () => {
     expect(rig.permits.held()).toEqual([`${TEMPLATE_PERMIT} ${call.holder}`]);
   });
 
+  it('frees at once what the holder of a start that is over left, whatever it noted', async () => {
+    const rig = await startLxc();
+    rig.permits.plant('op-dead', TEMPLATE_PERMIT, 'pve1 vzclone 9100');
+    const call = testCall();
+    const spec = specFor(rig.provider);
+    expect((await failureOf(rig.provider.prepare(spec, call))).kind).toBe('waiting');
+    rig.permits.end('op-dead');
+    await rig.provider.prepare(spec, call);
+    expect(rig.permits.held()).toEqual([`${TEMPLATE_PERMIT} ${call.holder}`]);
+  });
+
   it('does not free it while the template is locked, by whomever', async () => {
     const rig = await startLxc({ driver: { patience: IMPATIENT } });
     rig.permits.plant('op-dead', TEMPLATE_PERMIT, 'pve1 vzclone 9100');
@@ -232,6 +243,14 @@ describe('the other limits', () => {
       rig.permits.plant(`op-other-${index}`, name, 'pve1 qmstart 1');
     }
   };
+
+  it('does not free a boot at once whose start goes on, or has ended, at the other kind of the same node', async () => {
+    const rig = await startLxc();
+    fill(rig, 'pve:test:boots:pve1', PERMIT_LIMITS.bootsPerNode);
+    for (const held of rig.permits.held()) rig.permits.end(held.split(' ')[1] ?? '');
+    expect((await failureOf(startGuest(rig.provider))).kind).toBe('waiting');
+    expect(rig.permits.held()).toHaveLength(PERMIT_LIMITS.bootsPerNode);
+  });
 
   it.each([
     ['boots:pve1', PERMIT_LIMITS.bootsPerNode, 'start'],

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Operation } from '../../src/core/operation.ts';
 import type { Permits } from '../../src/core/ports.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
+import type { Claim } from '../../src/store/claims.ts';
 import { createPermits } from '../../src/store/permits.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { randomPrefix, sharedRedisUrl } from '../support/redis.ts';
+import { submitStart } from './submitted-start.ts';
 
 let store: Store;
 let permits: Permits;
@@ -77,3 +80,51 @@ test('releasing what one does not hold changes nothing', async () => {
   expect(woken).toEqual([]);
   expect(await permits.take('c', [template])).toMatchObject({ granted: false });
 });
+
+test('a turn is over once its start has settled and sent nothing there, and never while that is not known', async () => {
+  expect(await permits.isOver('op-unknown', 'morph')).toBe(false);
+  const operation = await submitStart(store);
+  expect(await permits.isOver(operation.id, 'morph')).toBe(false);
+  // It goes on elsewhere, and nothing was recorded here.
+  expect(await permits.isOver(operation.id, 'pve-lxc')).toBe(true);
+  await settle(await claim(operation));
+  expect(await permits.isOver(operation.id, 'morph')).toBe(true);
+});
+
+test('a turn whose create was let go is not over when its start has settled, until its permit to send is given back', async () => {
+  const operation = await submitStart(store);
+  const claimed = await claim(operation);
+  const marker = {
+    deployment: 'd',
+    install: 'i',
+    sandbox: 's',
+    guest: 'morph-1',
+    operation: 'o',
+    attempt: 1,
+  };
+  const intent = {
+    provider: 'morph',
+    guestId: 'morph-1',
+    failureDomain: 'm',
+    source: 's',
+    marker,
+    metadata: {},
+  } as const;
+  const guest = await store.attempts.recordIntent(claimed, intent, 10);
+  await settle({ ...claimed, guest });
+  expect(await permits.isOver(operation.id, 'morph')).toBe(false);
+  await store.redis.hdel(store.keys.guest(guest.id), 'sentAtMs');
+  expect(await permits.isOver(operation.id, 'morph')).toBe(true);
+  await store.redis.del(store.keys.guest(guest.id));
+  expect(await permits.isOver(operation.id, 'morph')).toBe(false);
+});
+
+async function claim(operation: Operation): Promise<Claim> {
+  const claimed = await store.claims.claim(operation, 1, 'a');
+  if (claimed.status !== 'claimed') throw new Error(claimed.status);
+  return claimed.claim;
+}
+
+async function settle(claimed: Claim): Promise<void> {
+  await store.attempts.settle(claimed, { operation: { state: 'failed' }, guestFate: 'gone' }, 20);
+}

@@ -5,8 +5,9 @@
  * boot takes the next. So no two operations can wait for each other.
  *
  * A permit is kept while its task may still run, even after we gave up on it, and across a crash: the attempt
- * that follows has the same holder. What nobody gave back is freed by whoever waits for it, once it is held for
- * longer than a lease and Proxmox shows neither a task nor a lock that it stands for.
+ * that follows has the same holder. What nobody gave back is freed by whoever waits for it: at once where its
+ * holder's start is over and its create was never let go, else once it is held for longer than a lease and Proxmox
+ * shows neither a task nor a lock that it stands for.
  */
 import type { GuestIntent } from '../../core/guest.ts';
 import type { PermitHolding, PermitWant } from '../../core/ports.ts';
@@ -61,18 +62,27 @@ export function destroyPermit(context: PveContext): PermitWant {
   return { name, limit: PERMIT_LIMITS.destroysPerEndpoint };
 }
 
+interface Alternative {
+  readonly want: PermitWant;
+  readonly use: PermitUse;
+}
+
 /**
  * Takes one of the alternatives and notes what for.
  * @throws ProviderError `waiting`, `effect: 'none'`, with the place in line.
  */
 export async function takePermit(
-  alternatives: readonly { readonly want: PermitWant; readonly use: PermitUse }[],
+  alternatives: readonly Alternative[],
   context: PveContext,
   call: ProviderCall,
 ): Promise<string> {
   const wants = uniqueWants(alternatives.map(({ want }) => want));
   let answer = await context.permits.take(call.holder, wants);
-  if (!answer.granted && (await isAbandoned(answer.oldest, context, call))) {
+  if (
+    !answer.granted &&
+    ((await isTurnOver(answer.oldest, alternatives, context)) ||
+      (await isAbandoned(answer.oldest, context, call)))
+  ) {
     await context.permits.release(answer.oldest.holder, answer.oldest.name);
     answer = await context.permits.take(call.holder, wants);
   }
@@ -133,6 +143,19 @@ function cloneTurnOf({ node = '', source }: GuestIntent, context: PveContext): s
 
 function uniqueWants(wants: readonly PermitWant[]): readonly PermitWant[] {
   return [...new Map(wants.map((want) => [want.name, want])).values()];
+}
+
+/**
+ * Turns to clone belong to one kind each. Both share boots and destroys: those of a start at the other kind would
+ * look as if it had gone elsewhere.
+ */
+async function isTurnOver(
+  { name, holder }: PermitHolding,
+  alternatives: readonly Alternative[],
+  { kind, permits }: PveContext,
+): Promise<boolean> {
+  const use = alternatives.find(({ want }) => want.name === name)?.use;
+  return use?.taskType === `${kind.taskPrefix}clone` && (await permits.isOver(holder, kind.provider));
 }
 
 async function isAbandoned(
