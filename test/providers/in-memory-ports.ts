@@ -2,7 +2,7 @@
 import type { CapacityBook, MemoryReservation, Permits, PermitWant } from '../../src/core/ports.ts';
 
 interface Holding {
-  readonly sinceMs: number;
+  sinceMs: number;
   note?: string;
 }
 
@@ -13,6 +13,8 @@ export interface InMemoryPermits extends Permits {
   readonly end: (holder: string) => void;
   /** A holder that nobody will hear of again. */
   readonly plant: (holder: string, name: string, note?: string) => void;
+  /** As if it had been held for so much longer. */
+  readonly age: (holder: string, name: string, ms: number) => void;
 }
 
 export function createInMemoryPermits(): InMemoryPermits {
@@ -78,6 +80,10 @@ export function createInMemoryPermits(): InMemoryPermits {
     },
     held: () => [...holders].flatMap(([name, of]) => [...of.keys()].map((holder) => `${name} ${holder}`)),
     end: (holder) => over.add(holder),
+    age: (holder, name, ms) => {
+      const holding = holdersOf(name).get(holder);
+      if (holding !== undefined) holding.sinceMs -= ms;
+    },
     plant: (holder, name, note) => {
       holdersOf(name).set(holder, { sinceMs: performance.now(), ...(note === undefined ? {} : { note }) });
     },

@@ -30,6 +30,8 @@ async function startVm(options: PveRigOptions = {}): Promise<PveRig> {
 }
 
 const TEMPLATE_PERMIT = 'pve:test:template:9100';
+/** What a driver is patient for by default. */
+const LEASE_MS = 60_000;
 const IMPATIENT = { permitLeaseMs: 30, templateLockMs: 60_000 };
 const TWIN = { ...CT_TEMPLATE, vmid: 9101 };
 const BOTH = {
@@ -153,12 +155,12 @@ describe('cloning a container', () => {
     ['before it sent anything', 'pve1 vzclone 9100'],
     ['long after its clone ended', 'UPID:pve1:00000001:00000001:00000001:vzclone:9100:root@pam!test:'],
   ])('frees what a dead holder left %s, past the lease and not before', async (_, note) => {
-    const rig = await startLxc({ driver: { patience: IMPATIENT } });
+    const rig = await startLxc();
     rig.permits.plant('op-dead', TEMPLATE_PERMIT, note);
     const call = testCall();
     const spec = specFor(rig.provider);
     expect((await failureOf(rig.provider.prepare(spec, call))).kind).toBe('waiting');
-    await new Promise((resolve) => setTimeout(resolve, IMPATIENT.permitLeaseMs));
+    rig.permits.age('op-dead', TEMPLATE_PERMIT, LEASE_MS);
     await rig.provider.prepare(spec, call);
     expect(rig.permits.held()).toEqual([`${TEMPLATE_PERMIT} ${call.holder}`]);
   });
@@ -175,10 +177,10 @@ describe('cloning a container', () => {
   });
 
   it('does not free it while the template is locked, by whomever', async () => {
-    const rig = await startLxc({ driver: { patience: IMPATIENT } });
+    const rig = await startLxc();
     rig.permits.plant('op-dead', TEMPLATE_PERMIT, 'pve1 vzclone 9100');
     rig.pve.operator.lock(CT_TEMPLATE.vmid, 'disk');
-    await new Promise((resolve) => setTimeout(resolve, IMPATIENT.permitLeaseMs));
+    rig.permits.age('op-dead', TEMPLATE_PERMIT, LEASE_MS);
     expect((await failureOf(rig.provider.prepare(specFor(rig.provider), testCall()))).kind).toBe('waiting');
   });
 });
