@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { MeteredLine } from '../core/cost-lines.ts';
 import { appendLines } from './append-lines.ts';
 import { unlessMissing } from './ledger-files.ts';
+import { readJson } from './read-json.ts';
 
 const FILE = 'lines.jsonl';
 
@@ -26,17 +27,8 @@ export async function appendCostLines(folder: string, lines: readonly MeteredLin
 export async function readCostLines(folder: string): Promise<readonly MeteredLine[]> {
   const text = await readFile(join(folder, FILE), 'utf8').catch(unlessMissing(() => ''));
   const byId = new Map<string, MeteredLine>();
-  for (const line of text.split('\n').flatMap((each) => parseLine(each) ?? [])) {
+  for (const line of text.split('\n').flatMap((each) => schema.safeParse(readJson(each)).data ?? [])) {
     if (!byId.has(line.id)) byId.set(line.id, line);
   }
   return [...byId.values()];
-}
-
-function parseLine(line: string): MeteredLine | undefined {
-  try {
-    return schema.safeParse(JSON.parse(line)).data;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

@@ -8,6 +8,7 @@ import type { MeteredLine } from '../core/cost-lines.ts';
 import { dayOf } from '../core/day.ts';
 import type { Keys } from './keys.ts';
 import { USAGE_RETENTION_MS } from './ledger.ts';
+import { readJson } from './read-json.ts';
 
 export interface CostLineStore {
   /** The line that this id has from now on: the one that was told first. `full`: there are as many as are kept. */
@@ -15,8 +16,10 @@ export interface CostLineStore {
   /** By day, the oldest first; 13 months. */
   all(): Promise<readonly MeteredLine[]>;
   count(): Promise<number>;
-  /** Those that have none of these ids. */
-  besides(ids: ReadonlySet<string>): Promise<readonly MeteredLine[]>;
+  /** Those that have none of these ids, and how many of them cannot be read. */
+  besides(
+    ids: ReadonlySet<string>,
+  ): Promise<{ readonly lines: readonly MeteredLine[]; readonly unreadable: number }>;
   /** Those of the files: what is known already, or older than what is kept, changes nothing. */
   restore(lines: readonly MeteredLine[], nowMs: number): Promise<void>;
 }
@@ -51,10 +54,11 @@ export function createCostLines(redis: Redis, { costLines: known }: Keys): CostL
     async besides(ids) {
       const wanted = (await redis.hkeys(known)).filter((id) => !ids.has(id));
       const texts = wanted.length === 0 ? [] : await redis.hmget(known, ...wanted);
-      return wanted.flatMap((id, at) => {
-        const text = texts[at];
-        return typeof text === 'string' ? [parse(id, text)] : [];
+      const lines = wanted.flatMap((id, at) => {
+        const { data } = stored.safeParse(readJson(texts[at] ?? ''));
+        return data === undefined ? [] : [{ id, ...data }];
       });
+      return { lines, unreadable: wanted.length - lines.length };
     },
     async restore(lines, nowMs) {
       const oldest = oldestDay(nowMs);

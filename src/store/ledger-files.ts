@@ -12,6 +12,7 @@ import { entryId, type LedgerEntry, type OpenInterval } from '../core/ledger.ts'
 import { BILLING_STATES } from '../core/price-book.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import { appendLines, syncFolder } from './append-lines.ts';
+import { readJson } from './read-json.ts';
 
 export interface OpenSnapshot {
   readonly takenAtMs: number;
@@ -98,15 +99,10 @@ export function unlessMissing<T>(otherwise: () => T) {
 }
 
 function parseLine(line: string): LedgerEntry | undefined {
-  try {
-    const parsed: unknown = JSON.parse(line);
-    const open = openSchema.safeParse(parsed);
-    const end = endSchema.safeParse(parsed);
-    return open.success && end.success ? { ...open.data, ...end.data } : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const parsed = readJson(line);
+  const open = openSchema.safeParse(parsed);
+  const end = endSchema.safeParse(parsed);
+  return open.success && end.success ? { ...open.data, ...end.data } : undefined;
 }
 
 function writeEntry(entry: LedgerEntry) {

@@ -1,5 +1,5 @@
 /** Metered lines of the bill outlive Redis: a flush writes them beside the ledger's days, a rebuild tells them again. */
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { connectRedis } from '../../src/platform/redis.ts';
 import { bill } from '../../src/store/billing.ts';
 import { appendCostLines } from '../../src/store/cost-line-files.ts';
 import { USAGE_RETENTION_MS } from '../../src/store/ledger.ts';
+import { readSnapshot } from '../../src/store/ledger-files.ts';
 import { createStore, type Store } from '../../src/store/store.ts';
 import { flushLedger } from '../../src/workers/sweeps/flush-ledger.ts';
 import { startTestRedis, type TestRedis } from '../support/redis.ts';
@@ -121,6 +122,24 @@ test('what the last release told, and all of it where the folder is a new one, i
   await store.redis.flushall();
   await rebuild();
   expect((await month()).otherMicroUsd).toBe(3_000_000);
+});
+
+test('a line that cannot be read keeps neither the others nor what is open from their files', async () => {
+  const transaction = store.begin();
+  bill(transaction, store.keys, account(), { state: 'running', atMs: NOW - HOUR, evidence: 'clock' });
+  await transaction.commit();
+  await store.redis.hset(store.keys.costLines, { half: '{"line":"a', strange: '{"line":7}' });
+  await store.costLines.restore([line('whole', 1)], NOW);
+  expect(await flush()).toMatchObject({ lines: 1, unreadable: 2 });
+  expect(await onDisk()).toEqual(['whole']);
+  expect((await readSnapshot(folder))?.open).toHaveLength(1);
+});
+
+test('lines that cannot be written keep nothing that is open from its file', async () => {
+  await tell(line('a', 1));
+  await mkdir(join(folder, 'lines.jsonl'));
+  await expect(flush()).rejects.toThrow('EISDIR');
+  expect(await readSnapshot(folder)).toMatchObject({ takenAtMs: NOW });
 });
 
 test('what is older than costs are kept stays on disk alone', async () => {
