@@ -2,7 +2,7 @@
  * Runs the sweeps, each in a queue of its own, so that one never delays another. BullMQ's scheduler makes one
  * run per tick for the whole fleet, whichever process asserted it, and global concurrency 1 keeps two runs of one
  * sweep from overlapping. A run whose lock was lost is aborted, for another may have begun. A sweep that ticks in
- * each process has only the runs in its queue that somebody asked for.
+ * each process has only the runs in its queue that somebody asked for, and those of a release that scheduled it.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -196,11 +196,9 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
     const { description, mayPause = true, inEachProcess = false } = sweep;
     await store.sweeps.announce(name, { description, schedule, mayPause, inEachProcess });
     await queue.setGlobalConcurrency(1);
-    if (inEachProcess) {
-      // A release that ticked once for the fleet left one.
-      await queue.removeJobScheduler(name);
-      return;
-    }
+    // Processes of 0.1.0 tick by a scheduler: it stays for those beside this one, and its runs are passes more. Once no
+    // upgrade begins there and nobody rolls back to it, what it left may be removed here.
+    if (inEachProcess) return;
     await queue.upsertJobScheduler(
       name,
       'everyMs' in schedule ? { every: schedule.everyMs } : { pattern: schedule.cron, tz: schedule.timeZone },

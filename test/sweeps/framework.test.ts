@@ -109,6 +109,22 @@ test('a sweep that ticks in each process goes on while another process is stuck 
   );
 });
 
+test('the schedule of a release that ticked once for the fleet stays for its processes', async () => {
+  const { replica, view } = await openBench();
+  const { sweep, seen } = countingSweep(NEVER_BY_ITSELF);
+  const old = countingSweep({ everyMs: 50 });
+  await replica({ counting: old.sweep });
+  const newer = await replica({ counting: { ...sweep, inEachProcess: true } });
+  const { lastRun, nextAtMs } = await eventually('a run', async () => {
+    const found = await view('counting');
+    return found.lastRun && found;
+  });
+  expect(nextAtMs).toBe((lastRun?.startedAtMs ?? 0) + NEVER_BY_ITSELF.everyMs);
+  await newer.close();
+  const runs = old.seen.runs + seen.runs;
+  await eventually('it goes on ticking', () => old.seen.runs + seen.runs >= runs + 3);
+});
+
 test('a pause outlives every process, is shown with who made it, and ends on request', async () => {
   const { replica, control, view } = await openBench();
   const { sweep, seen } = countingSweep({ everyMs: 50 });
