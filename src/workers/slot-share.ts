@@ -61,17 +61,30 @@ async function withPermit(
   run: RunClaimed,
 ): Promise<AttemptResult> {
   const name = slotsOf(deps);
-  const claimed = await claim({ name, limit: deps.slots });
-  if (claimed.status === 'unslotted') {
-    const { oldest } = claimed;
-    if (oldest.heldForMs > SUSPICIOUS_AFTER_MS) await freeIfOver(deps, oldest.holder, name);
-    return run(claimed);
-  }
+  let claimed: ClaimResult | undefined;
   try {
+    claimed = await claim({ name, limit: deps.slots });
+    if (claimed.status === 'unslotted') {
+      const { oldest } = claimed;
+      if (oldest.heldForMs > SUSPICIOUS_AFTER_MS) await freeIfOver(deps, oldest.holder, name);
+    }
     return await run(claimed);
   } finally {
-    await deps.permits.release(operation.id, name);
+    // A claim that failed may have taken the slot all the same.
+    if (!(await isAnothers(deps, operation, claimed))) await deps.permits.release(operation.id, name);
   }
+}
+
+/** The slot is the operation's: a run of it that is at work, or that comes when its turn does, holds the same one. */
+async function isAnothers(
+  { store, provider }: SlotDeps,
+  { id }: ClaimSubject,
+  claimed: ClaimResult | undefined,
+): Promise<boolean> {
+  if (claimed?.status === 'held' || claimed?.status === 'unslotted') return true;
+  if (claimed?.status !== 'stale') return false;
+  const operation = await store.reading.operation(id);
+  return operation?.attempts.at(-1)?.provider === provider.name;
 }
 
 /** The further back in line, the later it looks again; it is woken when its turn comes. */

@@ -21,8 +21,9 @@
 --
 -- Returns {'claimed', epoch, operation fields, subject fields, guest fields}, {'held', ms to wait}, or one of
 -- {'gone'} {'newer'} {'settled'} {'stale', current attempt} {'waiting', id of the operation in front}
--- {'unslotted', place in line, 1, who holds a slot longest, held for ms, its note}. All but the first three may leave
--- it with a slot, which its caller gives back.
+-- {'unslotted', place in line, 1, who holds a slot longest, held for ms, its note}. Whatever it returns,
+-- the operation may hold a slot: it was handed one while it waited, or this took one before it saw that the claim
+-- cannot be made. Its caller gives it back, unless that is for another run of the operation.
 
 -- @include record-transition
 -- @include join-line
