@@ -138,6 +138,13 @@ export interface PauseResult {
   readonly preservesRam: boolean;
 }
 
+export interface ResumeRequest {
+  /** Whether a guest without its memory image may be started from its disk. */
+  readonly allowColdBoot: boolean;
+  /** It was paused, as far as is known: found running, it was woken lately. Default false. */
+  readonly wasPaused?: boolean;
+}
+
 export interface ResumeResult {
   readonly facts: GuestFacts;
   /** False when the guest came up from its disk alone. */
@@ -191,11 +198,7 @@ export interface Provider {
    * Running already: succeeds. A guest found without its memory image throws `memory_lost`, unless
    * `allowColdBoot`.
    */
-  resume(
-    ref: GuestRef,
-    options: { readonly allowColdBoot: boolean },
-    call: ProviderCall,
-  ): Promise<ResumeResult>;
+  resume(ref: GuestRef, options: ResumeRequest, call: ProviderCall): Promise<ResumeResult>;
 
   /**
    * Removes the guest and returns once it is proved absent; absent already: succeeds. Refuses with

@@ -1,11 +1,13 @@
 /** The clock of a VM that slept, on both versions of Proxmox VE. */
 import { describe, expect, it } from 'vitest';
+import type { ResumeRequest } from '../../src/providers/provider.ts';
 import { neededPrivileges } from '../../src/providers/pve/pve-privileges.ts';
+import { eventually } from '../support/eventually.ts';
 import { byHand, startRig } from './pve-vm-rig.ts';
 import { type PveRigOptions, startGuest, TEMPLATE, testCall } from './rig.ts';
 
 const HOUR_MS = 3_600_000;
-const COLD_BOOT = { allowColdBoot: false };
+const PAUSED = { allowColdBoot: false, wasPaused: true };
 
 /** A world whose clock goes on at our word, and a VM in it. */
 async function startWorld(options: PveRigOptions = {}) {
@@ -17,8 +19,8 @@ async function startWorld(options: PveRigOptions = {}) {
     await rig.provider.pause(ref, testCall());
     aheadMs += HOUR_MS;
   }
-  async function resume(from = COLD_BOOT) {
-    const call = testCall();
+  async function resume(from: ResumeRequest = PAUSED, signal?: AbortSignal) {
+    const call = testCall(signal);
     const { clock, memoryKept } = await rig.provider.resume(ref, from, call);
     return { clock, memoryKept, steps: call.steps };
   }
@@ -53,6 +55,35 @@ it('is not asked for where it is not to be set', async () => {
   await sleepAnHour();
   expect(await resume()).toMatchObject({ memoryKept: true, clock: 'unknown' });
   expect(agentCalls()).toEqual([]);
+});
+
+it('of a VM that never slept is left as it is', async () => {
+  const { resume, agentCalls } = await startWorld();
+  expect(await resume({ allowColdBoot: false })).toEqual({ clock: undefined, memoryKept: true, steps: [] });
+  expect(agentCalls().filter((call) => /get-time|exec/.test(call))).toEqual([]);
+});
+
+it.each([
+  ['/agent/get-time$', 'unknown'],
+  ['/agent/exec$', { behindMs: expect.any(Number), isRight: false }],
+  ['/agent/exec-status$', { behindMs: expect.any(Number), isRight: false }],
+])('keeps nobody waiting beyond its bound for %s', async (path, clock) => {
+  const { rig, sleepAnHour, resume } = await startWorld({ driver: { clockTimeoutMs: 1_500 } });
+  await sleepAnHour();
+  rig.faults.add({ path, action: { kind: 'hang' } });
+  expect(await resume()).toMatchObject({ memoryKept: true, clock });
+});
+
+it('ends with its call when that is aborted', async () => {
+  const { rig, sleepAnHour, resume, agentCalls } = await startWorld();
+  await sleepAnHour();
+  rig.faults.add({ path: '/agent/get-time$', action: { kind: 'hang' } });
+  const controller = new AbortController();
+  const resuming = resume(PAUSED, controller.signal);
+  resuming.catch(() => undefined); // Told below.
+  await eventually('it reads the clock', () => agentCalls().some((call) => call.includes('get-time')));
+  controller.abort(new Error('lease lost'));
+  await expect(resuming).rejects.toThrow('lease lost');
 });
 
 it('is unknown without an agent, and the resume succeeds', async () => {

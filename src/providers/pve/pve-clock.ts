@@ -13,16 +13,35 @@ import { agentExecSchema, agentExecStatusSchema, agentTimeSchema } from './pve-s
 
 /** What `date -s` can do: it takes whole seconds, and the agent takes a moment to start it. */
 const RIGHT_WITHIN_MS = 2_000;
-/** `date` takes milliseconds; a guest that has just woken may have much to do. */
-const SET_TIMEOUT_MS = 10_000;
+/**
+ * For all of it together: `date` takes milliseconds, and a guest that has just woken may have much to do. Whoever waits
+ * for the resume has a usable guest meanwhile.
+ */
+const CLOCK_TIMEOUT_MS = 10_000;
 
-/** Never fails a resume: what could not be read is `unknown`, and what could not be set is not right. */
+/**
+ * Never fails a resume: what could not be read is `unknown`, and what could not be set is not right.
+ * @throws the abort reason when the call itself is aborted
+ */
 export async function rightClock(
   place: Place,
   context: PveContext,
-  call: ProviderCall,
+  outer: ProviderCall,
 ): Promise<ClockReport> {
-  if (context.options.setClock !== true) return 'unknown';
+  const { setClock: isWanted, clockTimeoutMs = CLOCK_TIMEOUT_MS } = context.options;
+  if (isWanted !== true) return 'unknown';
+  const bound = AbortSignal.timeout(clockTimeoutMs);
+  const call: ProviderCall = { ...outer, signal: AbortSignal.any([outer.signal, bound]) };
+
+  async function unlessRefused<T>(work: Promise<T>): Promise<T | undefined> {
+    try {
+      return await work;
+    } catch (error) {
+      if (isProviderError(error) || error === bound.reason) return undefined;
+      throw error;
+    }
+  }
+
   const behindMs = await unlessRefused(readBehind(place, context, call));
   if (behindMs === undefined) return 'unknown';
   if (Math.abs(behindMs) < RIGHT_WITHIN_MS) return { behindMs, isRight: true };
@@ -30,15 +49,6 @@ export async function rightClock(
   // The clock itself tells best what came of it.
   const leftMs = await unlessRefused(readBehind(place, context, call));
   return { behindMs, isRight: leftMs !== undefined && Math.abs(leftMs) < RIGHT_WITHIN_MS };
-}
-
-async function unlessRefused<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (isProviderError(error)) return undefined;
-    throw error;
-  }
 }
 
 /** Against the clock of this process, which is to be kept on NTP (docs/guarantees.md). */
@@ -61,7 +71,7 @@ async function setClock(place: Place, context: PveContext, call: ProviderCall): 
   const path = agentPath(place, context, 'exec-status');
   await pollUntil(
     async () => (await context.api.read(path, agentExecStatusSchema, call, { pid })).exited || undefined,
-    { signal: call.signal, timeoutMs: SET_TIMEOUT_MS },
+    { signal: call.signal, timeoutMs: CLOCK_TIMEOUT_MS },
   );
 }
 

@@ -74,6 +74,8 @@ export interface PveOptions {
   readonly shutdownTimeoutMs?: number;
   /** Whether the clock of a VM is set when it wakes, by `date` through its agent. */
   readonly setClock?: boolean;
+  /** How long reading and setting it may take, all together. Default 10 s. */
+  readonly clockTimeoutMs?: number;
   /** What guests' clocks are held against. Default: the clock of this process. */
   readonly nowMs?: () => number;
   /** For tests: a permit is doubted, and a lock on a template stuck, after these. */

@@ -3,7 +3,7 @@
  * is not paused by us but found stopped, and says so.
  */
 import type { GuestRef } from '../../core/guest.ts';
-import type { PauseResult, ProviderCall, ResumeResult } from '../provider.ts';
+import type { PauseResult, ProviderCall, ResumeRequest, ResumeResult } from '../provider.ts';
 import { isProviderError, ProviderError, withEffect } from '../provider-error.ts';
 import { giveUpReservation, reserveForResume } from './pve-capacity.ts';
 import { rightClock } from './pve-clock.ts';
@@ -47,59 +47,62 @@ export async function pauseVm(ref: GuestRef, context: PveContext, call: Provider
 
 export async function resumeVm(
   ref: GuestRef,
-  options: { readonly allowColdBoot: boolean },
+  options: ResumeRequest,
   context: PveContext,
   call: ProviderCall,
 ): Promise<ResumeResult> {
   const own = await requireOwn(ref, context, call);
-  const memoryKept = await bringBack(own, options, context, call);
+  const broughtBack = await bringBack(own, options, context, call);
+  const memoryKept = broughtBack !== 'booted';
   const facts = await readFacts(own, context, call).catch((error: unknown) => {
     throw isProviderError(error) ? withEffect(error, 'applied') : error;
   });
-  // A boot from disk takes the time from the machine's own clock, which is the host's.
-  return memoryKept
+  // A boot from disk takes the time from the machine's own clock, which is the host's. One that ran may have been woken
+  // by an attempt that ended before it set the clock.
+  const hasSlept = broughtBack === 'woke' || (broughtBack === 'ran' && options.wasPaused === true);
+  return hasSlept
     ? { facts, memoryKept, clock: await rightClock(own.place, context, call) }
     : { facts, memoryKept };
 }
 
-/** False when it came up from its disk alone. */
+/** How it came to run: it did already, its memory came back, or it came up from its disk alone. */
 async function bringBack(
   { place, config }: OwnGuest,
-  options: { readonly allowColdBoot: boolean },
+  options: ResumeRequest,
   context: PveContext,
   call: ProviderCall,
-): Promise<boolean> {
+): Promise<'ran' | 'woke' | 'booted'> {
   const before = await readSettledStatus(place, context, call);
-  if (isRunning(before)) return true;
+  if (isRunning(before)) return 'ran';
   if (isStopped(before) && !options.allowColdBoot) throw memoryLost(place, context);
   await reserveForResume(place, config.memoryMib, context, call);
   try {
     if (!isStopped(before)) return await wake(place, options, context, call);
     await bootGuest(place, context, call);
-    return false;
+    return 'booted';
   } catch (error) {
     await giveUpReservation(place, error, context);
     throw error;
   }
 }
 
-/** From disk, or from a pause in memory that a person made; true when the memory came back. */
+/** From disk, or from a pause in memory that a person made. */
 async function wake(
   place: Place,
-  options: { readonly allowColdBoot: boolean },
+  options: ResumeRequest,
   context: PveContext,
   call: ProviderCall,
-): Promise<boolean> {
+): Promise<'woke' | 'booted'> {
   const failure = await failureOf(
     whileBooting(place, context, call, 'resume', () => runGuestTask(RESUME, place, context, call)),
   );
   if (failure?.report.kind === 'waiting') throw failure;
   const after = await readAfter(failure, place, context, call);
-  if (isRunning(after)) return true;
+  if (isRunning(after)) return 'woke';
   if (isStopped(after)) {
     if (!options.allowColdBoot) throw memoryLost(place, context);
     await bootGuest(place, context, call);
-    return false;
+    return 'booted';
   }
   // Proxmox hides a lock it could not get in time behind `not running` (facts §4): the image is still there.
   if (isHibernated(after) && isRefusal(failure, 'not_running')) {

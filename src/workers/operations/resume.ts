@@ -32,10 +32,12 @@ export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): 
     },
   };
   const ref = requireGuestRef(session);
+  // One that ran already, as the absence of a promise shows, broke nobody's connection.
+  const wasPaused = sandbox?.preservesRam !== undefined;
   const askedAtMs = deps.nowMs();
   const { facts, memoryKept, clock } = await provider.resume(
     ref,
-    { allowColdBoot: !promised || onLostMemory === 'cold-boot' },
+    { allowColdBoot: !promised || onLostMemory === 'cold-boot', wasPaused },
     call,
   );
   const since = session.runningSince();
@@ -43,8 +45,6 @@ export async function resumeSandbox(session: AttemptSession, deps: WorkerDeps): 
   await requireSameGuest(provider, ref, session.call);
   const { placement } = sandbox ?? {};
   const kept = memoryKept && !coldBooted;
-  // One that ran already, as the absence of a promise shows, broke nobody's connection.
-  const wasPaused = sandbox?.preservesRam !== undefined;
   const reconnect = planReconnect(placement?.endpoints ?? [], facts.endpoints, kept, clock);
   return {
     operation: {
