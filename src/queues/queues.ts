@@ -25,6 +25,8 @@ const attemptJobSchema = z.object({
   sandboxId: z.string(),
   /** What a `discard` is claimed on; for other kinds the guest it is about, where that was known beforehand. */
   guestId: z.string().exactOptional(),
+  /** How often its worker looked in vain for the operation's record. */
+  recordLooks: z.number().exactOptional(),
 });
 
 export type AttemptJob = z.output<typeof attemptJobSchema>;

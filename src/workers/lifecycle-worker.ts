@@ -25,8 +25,13 @@ export interface LifecycleWorker {
   close(graceMs: number): Promise<void>;
 }
 
-/** For a record whose write comes behind its job: it takes one round trip more. */
+/**
+ * A record whose write comes behind its job takes a round trip more, which may be long from a far or busy process. The
+ * waits grow by this much each time and come to a second in all; longer ones would only keep jobs whose request was
+ * refused.
+ */
 const LATE_RECORD_PARK_MS = 100;
+const LATE_RECORD_LOOKS = 4;
 /** A limit that a hand removed is away for this long at most. */
 const REASSERT_MS = 60_000;
 /** A job found abandoned this often is not BullMQ's to judge any more; rescue still answers for it. */
@@ -51,13 +56,21 @@ export async function startLifecycleWorker(
       case 'failed':
         throw new AttemptFailedError(result.reason);
       case 'unrecorded':
-        // Where Redis had forgotten the script of the write, the job that was sent behind it came first.
-        if (job.attemptsStarted === 1)
-          return park(job, LATE_RECORD_PARK_MS, 'its record may still come', token);
-        return 'nothing to do: the request lost a race, or its record is no longer kept';
+        return awaitRecord(job, token);
       case 'parked':
         return park(job, result.delayMs, result.why, token);
     }
+  }
+
+  /** Where Redis had forgotten the script of the write, the job that was sent behind it came first. */
+  async function awaitRecord(job: Job<AttemptJob>, token?: string): Promise<string> {
+    const { recordLooks = 0 } = job.data;
+    if (recordLooks >= LATE_RECORD_LOOKS) {
+      return 'nothing to do: the request lost a race, or its record is no longer kept';
+    }
+    // In the job itself: it may have been parked for other reasons, and be taken by another process next.
+    await job.updateData({ ...job.data, recordLooks: recordLooks + 1 });
+    return park(job, LATE_RECORD_PARK_MS * (recordLooks + 1), 'its record may still come', token);
   }
 
   async function park(job: Job<AttemptJob>, delayMs: number, why: string, token?: string): Promise<never> {

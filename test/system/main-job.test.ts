@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import type { Sandbox } from '../../src/core/sandbox.ts';
 import { isLifecycleError, type LifecycleError } from '../../src/producers/redis-producer.ts';
 import { withFirstJob } from '../../src/queues/advance.ts';
 import { attemptJobId } from '../../src/queues/queues.ts';
@@ -168,22 +169,22 @@ test('a failed attempt that is retried by hand on the board changes nothing', as
   expect(await producer.get(sandbox.id)).toMatchObject({ state: 'running', provider: 'morph' });
 });
 
+const aPause = () => ({
+  kind: 'pause' as const,
+  options: { requiresRamSnapshot: true },
+  route: { candidates: [], leftOut: [] },
+  requestedBy: 'a test',
+  createdAtMs: Date.now(),
+  deadlineAtMs: Date.now() + 60_000,
+});
+
 test('the job of a request that was refused behind its back finds no record and ends with nothing done', async () => {
   const { producer, system, vms } = await start();
   const { store, queues } = system;
   const { id } = await producer.start({ preset: PRESET });
   const sandbox = await store.reading.sandbox(id);
   if (sandbox === undefined) throw new Error('it was just started');
-  const operation = {
-    id: 'op-lost',
-    kind: 'pause' as const,
-    sandboxId: id,
-    options: { requiresRamSnapshot: true },
-    route: { candidates: [], leftOut: [] },
-    requestedBy: 'a test',
-    createdAtMs: Date.now(),
-    deadlineAtMs: Date.now() + 60_000,
-  };
+  const operation = { ...aPause(), id: 'op-lost', sandboxId: id };
   const outdated = { ...sandbox, version: sandbox.version - 1 };
   const writing = store.submission.enqueue(operation, outdated, [], 'pve-vm', undefined);
   const result = await withFirstJob({ ...system, nowMs: Date.now }, writing, operation, 'pve-vm');
@@ -196,6 +197,29 @@ test('the job of a request that was refused behind its back finds no record and 
   expect(await store.reading.operation(operation.id)).toBeUndefined();
   expect(await producer.get(id)).toMatchObject({ state: 'running' });
   expect(vms()).toMatchObject([{ status: 'running' }]);
+});
+
+test('a write that comes long after its job, for Redis had forgotten its script, is carried out all the same', async () => {
+  const { producer, system } = await start();
+  const { store, queues } = system;
+  const { id } = await producer.start({ preset: PRESET });
+  const sandbox = await store.reading.sandbox(id);
+  if (sandbox === undefined) throw new Error('it was just started');
+  const operation = { ...aPause(), id: 'op-late', sandboxId: id };
+  const jobId = attemptJobId(operation.id, 1);
+  async function writeLate() {
+    await eventually('its job has looked in vain several times', async () => {
+      const job = await queues.byProvider.get('pve-vm')?.getJob(jobId);
+      return job !== undefined && job.attemptsStarted >= 3;
+    });
+    await store.redis.script('FLUSH');
+    return store.submission.enqueue(operation, sandbox as Sandbox, [], 'pve-vm', undefined);
+  }
+  const result = await withFirstJob({ ...system, nowMs: Date.now }, writeLate(), operation, 'pve-vm');
+  expect(result).toEqual({ result: 'written' });
+  await eventually('it is paused', async () => (await producer.get(id)).state === 'paused');
+  const { attempts } = await producer.operation(operation.id);
+  expect(attempts).toMatchObject([{ number: 1, outcome: 'succeeded' }]);
 });
 
 test('operations of one sandbox run one after another, and a destroy supersedes what has not begun', async () => {
