@@ -1,18 +1,18 @@
 /**
  * The breaker of a failure domain: whether starts are sent there, or to the next candidate that works.
  *
- * It opens on what users feel, and closes only on what they wanted: a usable sandbox. A create that was accepted
- * proves nothing, for a provider may take every create and make none usable.
+ * It opens on what users feel, and closes only on what they wanted: a usable sandbox. A create that was
+ * accepted proves nothing, for a provider may take every create and make none usable.
  *
- * `closed` counts failures in a row, and from the first failed start on which share of starts fails: a provider that
- * fails every second start never fails five in a row, and every second user waits for nothing. In a row a failure
- * counts as soon as users feel it, a start's when it is first held; of the share are starts that are over, each once.
- * `open` keeps starts away until `retryAtMs`; then one process at a time asks the provider (`probe`). An answer makes
- * it `half_open`: a few starts are let through as trials, and the first of them to end decides. Each time it opens
- * again it waits twice as long.
+ * `closed` counts failures in a row, and from the first failed start on which share of starts fails: a
+ * provider that fails every second start never fails five in a row, and every second user waits for nothing.
+ * In a row a failure counts as soon as users feel it, a start's when it is first held; of the share are
+ * starts that are over, each once. `open` keeps starts away until `retryAtMs`; then one process at a time
+ * asks the provider (`probe`). An answer makes it `half_open`: a few starts are let through as trials, and
+ * the first of them to end decides. Each time it opens again it waits twice as long.
  *
- * A breaker turns starts elsewhere and forbids nothing: pauses, resumes and destroys always go where their guest
- * is, and a start that has no other candidate goes too.
+ * A breaker turns starts elsewhere and forbids nothing: pauses, resumes and destroys always go where their
+ * guest is, and a start that has no other candidate goes too.
  */
 import type { FailureKind } from './failure.ts';
 import type { NextStep } from './next-step.ts';
@@ -82,16 +82,16 @@ export type BreakerOutcome =
     };
 
 /**
- * Where a failure counts: among the failures in a row, in the share of starts that fail, or in both. A start that is
- * held counts `in_row`, and once it is over without a guest `in_share`.
+ * Where a failure counts: among the failures in a row, in the share of starts that fail, or in both. A start
+ * that is held counts `in_row`, and once it is over without a guest `in_share`.
  */
 export type FailureCounts = 'in_row' | 'in_share' | 'in_both';
 
 /** Fewer would let one bad clone close a host; with more, more users wait for their turn to fail. */
 export const FAILURES_TO_OPEN = 5;
 /**
- * Of at least this many starts within the window: below a half most users are served, and fewer starts would let
- * chance open it (at one failure in ten, less than one window in ten thousand).
+ * Of at least this many starts within the window: below a half most users are served, and fewer starts would
+ * let chance open it (at one failure in ten, less than one window in ten thousand).
  */
 export const STARTS_TO_JUDGE = 20;
 export const FAILED_SHARE_TO_OPEN = 0.5;
@@ -235,9 +235,9 @@ export interface JudgedFailure {
 
 /**
  * What a failure says about its provider; nothing, when it is about contention, waiting, a full node, a wrong
- * set-up or the caller's own request. A start counts in the row as soon as it is held or given up on, and in the share
- * when it is over at this provider. A pause or resume counts in the row, when its tries are over: one guest that cannot
- * be paused is no reason to send starts elsewhere.
+ * set-up or the caller's own request. A start counts in the row as soon as it is held or given up on, and in
+ * the share when it is over at this provider. A pause or resume counts in the row, when its tries are over:
+ * one guest that cannot be paused is no reason to send starts elsewhere.
  */
 export function judgeFailure(
   judged: JudgedFailure,

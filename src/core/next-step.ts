@@ -123,10 +123,10 @@ function decideForStart(input: NextStepInput): NextStep {
 }
 
 /**
- * Left nothing, and gone at the next try as likely as not: a fault of the provider, or a request that could not leave
- * in its time. Another candidate is tried sooner; the last one is tried again. What was sent and not answered is not
- * among them, not even a question: each try would keep a slot as long as the first. Nor is a refused connection: who
- * has nowhere else to go is told at once that the provider is away.
+ * Left nothing, and gone at the next try as likely as not: a fault of the provider, or a request that could
+ * not leave in its time. Another candidate is tried sooner; the last one is tried again. What was sent and
+ * not answered is not among them, not even a question: each try would keep a slot as long as the first. Nor
+ * is a refused connection: who has nowhere else to go is told at once that the provider is away.
  */
 function isWorthAnotherTry({ kind, neverLeft }: FailureReport): boolean {
   return kind === 'provider_error' || neverLeft === true;

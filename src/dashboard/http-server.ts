@@ -41,20 +41,39 @@ export async function startHttpServer(
   };
 }
 
-const WHY: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'something else listens there already',
-  EACCES: 'this user may not listen there',
-  EADDRNOTAVAIL: 'this machine has no such address',
+type PortSetting = NonNullable<HttpServerOptions['setting']>;
+
+interface Hindrance {
+  readonly why: string;
+  /** What is to be changed. Default: the port. */
+  readonly setting?: 'HOST';
+  readonly remedy: (port: PortSetting) => string;
+}
+
+const OWN_ADDRESS = () =>
+  'give an address of this machine: 127.0.0.1, or 0.0.0.0 to be reached from elsewhere';
+
+/** By the codes of Node's system errors. */
+const HINDRANCES: Readonly<Record<string, Hindrance>> = {
+  EADDRINUSE: {
+    why: 'something else listens there already',
+    remedy: (port) =>
+      `stop what listens there, another demo perhaps, or give a free port: ${port}=0 takes any`,
+  },
+  EACCES: {
+    why: 'this user may not listen there',
+    remedy: () => 'give a port from 1024 on; those below are for root, or for who has CAP_NET_BIND_SERVICE',
+  },
+  EADDRNOTAVAIL: { why: 'this machine has no such address', setting: 'HOST', remedy: OWN_ADDRESS },
+  ENOTFOUND: { why: 'this name does not resolve here', setting: 'HOST', remedy: OWN_ADDRESS },
+  EAI_AGAIN: { why: 'this name does not resolve here', setting: 'HOST', remedy: OWN_ADDRESS },
 };
 
-function cannotListen(
-  error: NodeJS.ErrnoException,
-  where: string,
-  setting: 'PORT' | 'HEALTH_PORT',
-): ConfigError {
-  const why = WHY[error.code ?? ''] ?? error.message;
-  const remedy = `stop what listens there, another demo perhaps, or give a free port: ${setting}=0 takes any`;
-  return new ConfigError([{ setting, problem: `cannot listen on ${where}: ${why}`, remedy }], {
-    cause: error,
-  });
+function cannotListen(error: NodeJS.ErrnoException, where: string, port: PortSetting): ConfigError {
+  const { why, setting, remedy } = HINDRANCES[error.code ?? ''] ?? {
+    why: error.message,
+    remedy: () => `give HOST and ${port} where this process can listen`,
+  };
+  const problem = `cannot listen on ${where}: ${why}`;
+  return new ConfigError([{ setting: setting ?? port, problem, remedy: remedy(port) }], { cause: error });
 }

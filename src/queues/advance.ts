@@ -42,9 +42,10 @@ function endedFailure(sandbox: Sandbox): OperationFailure {
 }
 
 /**
- * Sends the job of a first attempt right behind the write that opens it, without waiting for that write's answer:
- * over one connection Redis carries both out in this order. Should the write be refused, its job finds no record and
- * ends with nothing done, after it has come back for a second: a write whose script Redis had forgotten comes behind it.
+ * Sends the job of a first attempt right behind the write that opens it, without waiting for that write's
+ * answer: over one connection Redis carries both out in this order. Should the write be refused, its job
+ * finds no record and ends with nothing done, after it has come back for a second: a write whose script Redis
+ * had forgotten comes behind it.
  * @param writing its command was sent already
  * @throws when the operation was written and its job could not be added; rescue adds it then
  */

@@ -32,10 +32,11 @@ const operatorBody = z.discriminatedUnion('action', [
 const downBody = z.strictObject({ target, down: z.boolean() });
 
 /**
- * `{gateway}/simulator/…`: `GET inventory`; `GET metered`, what the providers' own meters have counted; `POST faults {target, rules}` adds rules, `GET faults` lists them with
- * their hits, `DELETE faults[?target=]` removes them; `POST down {target, down}`; `POST operator {action, vmid, …}`
- * acts on the Proxmox host itself (`{"action":"unlock","vmid":105}` is `qm unlock 105`), on its cluster
- * (`node-offline`, `quorum`, `ha`), or on the Morph account (`credits-exhausted`).
+ * `{gateway}/simulator/…`: `GET inventory`; `GET metered`, what the providers' own meters have counted; `POST
+ * faults {target, rules}` adds rules, `GET faults` lists them with their hits, `DELETE faults[?target=]`
+ * removes them; `POST down {target, down}`; `POST operator {action, vmid, …}` acts on the Proxmox host itself
+ * (`{"action":"unlock","vmid":105}` is `qm unlock 105`), on its cluster (`node-offline`, `quorum`, `ha`), or
+ * on the Morph account (`credits-exhausted`).
  */
 export async function answerControl(targets: ControlTargets, request: HostRequest): Promise<HostReply> {
   try {

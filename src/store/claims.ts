@@ -69,8 +69,8 @@ export type ClaimSubject = Pick<Operation, 'id' | 'kind' | 'sandboxId' | 'guestI
 
 export interface ClaimOptions {
   /**
-   * The permit that the operation has to hold: taken with the claim. Whoever asked gives it back, whatever else came
-   * of the claim, unless another run of the operation holds it.
+   * The permit that the operation has to hold: taken with the claim. Whoever asked gives it back, whatever
+   * else came of the claim, unless another run of the operation holds it.
    */
   readonly slot?: { readonly name: string; readonly limit: number };
   /** The guest that it will most likely be about: read in the same round trip. */

@@ -11,8 +11,9 @@ import {
 import type { Transaction } from './transaction.ts';
 
 /**
- * Adds an event to the log and, where it tells of one, to its sandbox's history, and raises what the metrics count of it, in the
- * transaction that makes it true. A change of state has more to it, which `record-transition.lua` does.
+ * Adds an event to the log and, where it tells of one, to its sandbox's history, and raises what the metrics
+ * count of it, in the transaction that makes it true. A change of state has more to it, which
+ * `record-transition.lua` does.
  */
 export function emit<N extends EmittedEventName>(
   transaction: Transaction,

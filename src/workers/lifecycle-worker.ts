@@ -26,9 +26,9 @@ export interface LifecycleWorker {
 }
 
 /**
- * A record whose write comes behind its job takes a round trip more, which may be long from a far or busy process. The
- * waits grow by this much each time and come to a second in all; longer ones would only keep jobs whose request was
- * refused.
+ * A record whose write comes behind its job takes a round trip more, which may be long from a far or busy
+ * process. The waits grow by this much each time and come to a second in all; longer ones would only keep
+ * jobs whose request was refused.
  */
 const LATE_RECORD_PARK_MS = 100;
 const LATE_RECORD_LOOKS = 4;

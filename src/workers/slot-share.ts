@@ -75,7 +75,7 @@ async function withPermit(
   }
 }
 
-/** The slot is the operation's: a run of it that is at work, or that comes when its turn does, holds the same one. */
+/** The slot is the operation's: a run that is at work, or comes when its turn does, holds the same one. */
 async function isAnothers(
   { store, provider }: SlotDeps,
   { id }: ClaimSubject,

@@ -1,7 +1,7 @@
 /**
- * The clock of a VM that slept: it goes on from where it stood, and Proxmox's API has no `guest-set-time`. Through the
- * guest's agent it is read, and set where that is wanted (`PVE_SET_CLOCK`): running a program in guests needs a right
- * that not everybody wants to give. What the guest's own time daemon does is left to it.
+ * The clock of a VM that slept: it goes on from where it stood, and Proxmox's API has no `guest-set-time`.
+ * Through the guest's agent it is read, and set where that is wanted (`PVE_SET_CLOCK`): running a program in
+ * guests needs a right that not everybody wants to give. What the guest's own time daemon does is left to it.
  */
 import type { ClockReport } from '../../core/reconnect.ts';
 import type { ProviderCall } from '../provider.ts';
@@ -14,8 +14,8 @@ import { agentExecSchema, agentExecStatusSchema, agentTimeSchema } from './pve-s
 /** What `date -s` can do: it takes whole seconds, and the agent takes a moment to start it. */
 const RIGHT_WITHIN_MS = 2_000;
 /**
- * For all of it together: `date` takes milliseconds, and a guest that has just woken may have much to do. Whoever waits
- * for the resume has a usable guest meanwhile.
+ * For all of it together: `date` takes milliseconds, and a guest that has just woken may have much to do.
+ * Whoever waits for the resume has a usable guest meanwhile.
  */
 const CLOCK_TIMEOUT_MS = 10_000;
 

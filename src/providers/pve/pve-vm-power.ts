@@ -57,8 +57,8 @@ export async function resumeVm(
   const facts = await readFacts(own, context, call).catch((error: unknown) => {
     throw isProviderError(error) ? withEffect(error, 'applied') : error;
   });
-  // A boot from disk takes the time from the machine's own clock, which is the host's. One that ran may have been woken
-  // by an attempt that ended before it set the clock.
+  // A boot from disk takes the time from the machine's own clock, which is the host's. One that ran may have
+  // been woken by an attempt that ended before it set the clock.
   const hasSlept = broughtBack === 'woke' || (broughtBack === 'ran' && options.wasPaused === true);
   return hasSlept
     ? { facts, memoryKept, clock: await rightClock(own.place, context, call) }

@@ -100,7 +100,10 @@ function markerFor(
   };
 }
 
-/** For a guest that an earlier attempt meant to create. Sends the create if nobody has; otherwise finds out what became of it, and never sends it again. */
+/**
+ * For a guest that an earlier attempt meant to create. Sends the create if nobody has; otherwise finds out what
+ * became of it, and never sends it again.
+ */
 async function createOnce(session: AttemptSession, deps: WorkerDeps, guest: Guest): Promise<CreatedGuest> {
   if (guest.ref) return withTask(guest.ref, guest.creationTask);
   return (await session.takeSendPermit(guest.id))
@@ -195,8 +198,8 @@ async function bringUpUsable(
 }
 
 /**
- * Nothing becomes visible late of a creation whose task is known to have ended. One that left no task may be accepted
- * and still be missing from what is read: another create could then make a second guest.
+ * Nothing becomes visible late of a creation whose task is known to have ended. One that left no task may be
+ * accepted and still be missing from what is read: another create could then make a second guest.
  */
 async function isProvedAbsent(
   session: AttemptSession,

@@ -1,7 +1,7 @@
 /**
- * Moves closed intervals from the journal into files, then into the tables that costs are read from, and notes what
- * is open; metered lines of the bill go into a file of their own. A crash anywhere in between is carried on by the
- * next run: see `store/ledger.ts` and `store/ledger-files.ts`.
+ * Moves closed intervals from the journal into files, then into the tables that costs are read from, and
+ * notes what is open; metered lines of the bill go into a file of their own. A crash anywhere in between is
+ * carried on by the next run: see `store/ledger.ts` and `store/ledger-files.ts`.
  */
 import { appendCostLines, readCostLines } from '../../store/cost-line-files.ts';
 import { appendEntries, writeSnapshot } from '../../store/ledger-files.ts';
