@@ -1,8 +1,7 @@
 /**
  * Brings the ledger back from its files after Redis was lost. Everything that was flushed counts again as before; what
  * was open at the last flush goes on where the guest still exists, and ends at that flush where it does not; metered
- * lines of the bill count again. What
- * closed and opened after the last flush is not known: the answer states that gap.
+ * lines of the bill count again. What closed and opened after the last flush is not known: the answer states that gap.
  */
 import { entryId, type LedgerEntry, type OpenInterval } from '../core/ledger.ts';
 import { readCostLines } from './cost-line-files.ts';
@@ -84,6 +83,7 @@ export async function restoreLedger(
       ({ account, fromMs }) => fromMs >= (knownUntil.get(account.guestId) ?? 0),
     );
     const { again, ended } = await settleLost({ ledger, begin, keys }, lost, snapshot.takenAtMs, isThere);
+    await adoptAccounts({ ledger, begin, keys }, snapshot.open);
     if (ended.length > 0) {
       await appendEntries(folder, ended);
       await writer.restore(ended, nowMs);
@@ -127,4 +127,22 @@ async function settleLost(
     }
   }
   return { again, ended };
+}
+
+/** Of a guest that a rebuild opened by its marker, which tells neither its size nor what its start was meant for. */
+async function adoptAccounts(
+  { ledger, begin, keys }: Omit<RestoreDeps, 'costLines'>,
+  flushed: readonly OpenInterval[],
+): Promise<void> {
+  const accounts = new Map(flushed.map(({ account }) => [account.guestId, account]));
+  for (const open of await ledger.openIntervals()) {
+    const { guestId } = open.account;
+    const known = encodeOpen(open);
+    const adopted = encodeOpen({ ...open, account: accounts.get(guestId) ?? open.account });
+    if (adopted === known) continue;
+    await begin()
+      .guardField(keys.ledger.open, guestId, known)
+      .command('HSET', keys.ledger.open, guestId, adopted)
+      .commit();
+  }
 }
