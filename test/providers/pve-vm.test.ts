@@ -112,6 +112,19 @@ describe('a VMID that somebody else got first', () => {
     expect(guestOf(rig, ref.nativeId).name).toBe(other.guestId);
   });
 
+  it('may be our own clone as long as nobody could see what is there', async () => {
+    const rig = await startRig();
+    const intent = await rig.provider.prepare(specFor(rig.provider), testCall());
+    await byHand(rig, 'POST', '/qemu/9000/clone', {
+      newid: String(intent.vmid),
+      name: 'anything',
+      full: '0',
+    });
+    const path = `/qemu/${intent.vmid}/config$`;
+    rig.faults.add({ path, action: { kind: 'error', status: 500, message: 'unable to read it' } });
+    expect(await failureOf(rig.provider.create(intent, testCall()))).toMatchObject({ effect: 'unknown' });
+  });
+
   it('is foreign even to a guest of our own deployment', async () => {
     const rig = await startRig();
     const { intent } = await startGuest(rig.provider);

@@ -79,7 +79,9 @@ async function judgeCollision(
   context: PveContext,
   call: ProviderCall,
 ): Promise<Judged> {
-  const sighting = await look(intent, context, call);
+  const sighting = await look(intent, context, call).catch((unseen: unknown) => {
+    throw isProviderError(unseen) ? withEffect(unseen, 'unknown') : unseen;
+  });
   if (sighting.kind === 'ours') return { created: { ref: sighting.ref } };
   if (sighting.kind !== 'foreign' && sighting.kind !== 'remains')
     return { failure: withEffect(error, 'unknown') };
