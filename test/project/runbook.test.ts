@@ -3,13 +3,11 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ALERT_NAMES } from '../../src/core/alert.ts';
 
-const entries = readFileSync('docs/runbook.md', 'utf8')
-  .split(/^## /m)
-  .slice(1)
-  .map((part) => {
-    const [heading = '', ...lines] = part.split('\n');
-    return { heading, text: lines.join('\n') };
-  });
+const [head = '', ...parts] = readFileSync('docs/runbook.md', 'utf8').split(/^## /m);
+const entries = parts.map((part) => {
+  const [heading = '', ...lines] = part.split('\n');
+  return { heading, text: lines.join('\n') };
+});
 /** A name of an alert; other headings may tell of what is no alert. */
 const namesInRunbook = entries
   .map(({ heading }) => heading)
@@ -17,6 +15,13 @@ const namesInRunbook = entries
 
 test('every alert has an entry in the runbook, and every entry an alert', () => {
   expect([...namesInRunbook].sort()).toEqual([...ALERT_NAMES].sort());
+});
+
+test('the index at its head has every alert, those of Prometheus too', () => {
+  const alerts = entries
+    .map(({ heading }) => heading)
+    .filter((heading) => /^([a-z]+\.|Lifecycle)/.test(heading));
+  expect(alerts.filter((name) => !head.includes(`[${name}](#`))).toEqual([]);
 });
 
 test.each(ALERT_NAMES)('the entry of %s says how to check, what to do and what happens otherwise', (name) => {
