@@ -58,6 +58,11 @@ export interface Permits {
    * (`core/turn-over.ts`). False when it is not known. Not to be asked of a permit that several providers share.
    */
   isOver(holder: string, provider: ProviderName): Promise<boolean>;
+  /**
+   * Whether this holder has succeeded, so that nothing of it runs under any permit. One that died while a task of its
+   * own ran leaves such a permit: who carries it on finds the task done, and never asks for the permit again.
+   */
+  isDone(holder: string): Promise<boolean>;
   /** Gives a permit back and hands it to the next in line. Not holding it: nothing happens. */
   release(holder: string, name: string): Promise<void>;
 }

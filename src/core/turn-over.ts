@@ -9,6 +9,14 @@ export function guestsMeantFor({ attempts }: Operation, provider: ProviderName):
 }
 
 /**
+ * Whether nothing of it runs any more, anywhere: it succeeded, which was seen at the guest, and was never tried at
+ * another provider, where something might still run.
+ */
+export function isDone({ state, attempts }: Operation): boolean {
+  return state === 'succeeded' && new Set(attempts.map(({ provider }) => provider)).size === 1;
+}
+
+/**
  * Whether nothing runs, or is going to be sent, under the turn to clone that this operation has at this provider: it
  * has settled or goes on elsewhere, so that no claim of it sends here any more, and no create of it was let go here.
  * @param guests what is recorded of `guestsMeantFor`; `undefined` where the record is gone, and with it the knowledge

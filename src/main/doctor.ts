@@ -118,7 +118,7 @@ async function examinePve(
     {
       http,
       vmids: { reserve: unused, reject: unused, giveBack: unused },
-      permits: { take: unused, note: unused, isOver: unused, release: unused },
+      permits: { take: unused, note: unused, isOver: unused, isDone: unused, release: unused },
       capacityBook: { reservations: () => Promise.resolve([]), reserve: unused, release: unused },
       alerts: { raise: unused, clear: unused },
     },

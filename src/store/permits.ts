@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Permits } from '../core/ports.ts';
-import { guestsMeantFor, isTurnOver } from '../core/turn-over.ts';
+import { guestsMeantFor, isDone, isTurnOver } from '../core/turn-over.ts';
 import type { Keys } from './keys.ts';
 import type { Reading } from './reading.ts';
 import type { Scripts } from './scripts.ts';
@@ -64,6 +64,11 @@ export function createPermits(
       // After the operation: once its attempts there are closed, nobody sends for a guest of theirs any more.
       const guests = await Promise.all(guestsMeantFor(operation, provider).map(reading.guest));
       return isTurnOver(operation, guests, provider);
+    },
+
+    async isDone(holder) {
+      const operation = await reading.operation(holder);
+      return operation !== undefined && isDone(operation);
     },
 
     async release(holder, name) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Guest } from '../../src/core/guest.ts';
 import type { Attempt, Operation, OperationKind, OperationState } from '../../src/core/operation.ts';
-import { guestsMeantFor, isTurnOver } from '../../src/core/turn-over.ts';
+import { guestsMeantFor, isDone, isTurnOver } from '../../src/core/turn-over.ts';
 
 function operation(
   state: OperationState,
@@ -46,6 +46,15 @@ test.each<[OperationKind]>([['pause'], ['resume'], ['destroy'], ['discard']])(
     expect(isTurnOver(operation('failed', [CLOSED], kind), [], 'pve-lxc')).toBe(false);
   },
 );
+
+test.each<[string, Operation, boolean]>([
+  ['one that succeeded has nothing under way', operation('succeeded', [CLOSED], 'destroy'), true],
+  ['one that failed may have', operation('failed', [CLOSED], 'destroy'), false],
+  ['one that goes on may have', operation('begun', [CLOSED, OPEN], 'destroy'), false],
+  ['one that succeeded elsewhere may have left something', operation('succeeded', [CLOSED, ON_MORPH]), false],
+])('of operations, %s', (_what, of, done) => {
+  expect(isDone(of)).toBe(done);
+});
 
 test('only guests of this provider count, each once', () => {
   const start = operation('begun', [

@@ -11,6 +11,8 @@ export interface InMemoryPermits extends Permits {
   readonly held: () => readonly string[];
   /** The start of this holder is over, and nothing was sent for it. */
   readonly end: (holder: string) => void;
+  /** As its operation has succeeded. */
+  readonly succeed: (holder: string) => void;
   /** A holder that nobody will hear of again. */
   readonly plant: (holder: string, name: string, note?: string) => void;
   /** As if it had been held for so much longer. */
@@ -21,6 +23,7 @@ export function createInMemoryPermits(): InMemoryPermits {
   const holders = new Map<string, Map<string, Holding>>();
   const lines = new Map<string, string[]>();
   const over = new Set<string>();
+  const done = new Set<string>();
   const holdersOf = (name: string) => {
     const found = holders.get(name) ?? new Map<string, Holding>();
     holders.set(name, found);
@@ -75,11 +78,13 @@ export function createInMemoryPermits(): InMemoryPermits {
       if (holding !== undefined) holding.note = note;
     },
     isOver: async (holder) => over.has(holder),
+    isDone: async (holder) => done.has(holder),
     async release(holder, name) {
       holdersOf(name).delete(holder);
     },
     held: () => [...holders].flatMap(([name, of]) => [...of.keys()].map((holder) => `${name} ${holder}`)),
     end: (holder) => over.add(holder),
+    succeed: (holder) => done.add(holder),
     age: (holder, name, ms) => {
       const holding = holdersOf(name).get(holder);
       if (holding !== undefined) holding.sinceMs -= ms;

@@ -30,6 +30,7 @@ async function startVm(options: PveRigOptions = {}): Promise<PveRig> {
 }
 
 const TEMPLATE_PERMIT = 'pve:test:template:9100';
+const DESTROYS_PERMIT = 'pve:test:destroys';
 /** What a driver is patient for by default. */
 const LEASE_MS = 60_000;
 const IMPATIENT = { permitLeaseMs: 30, templateLockMs: 60_000 };
@@ -174,6 +175,18 @@ describe('cloning a container', () => {
     rig.permits.end('op-dead');
     await rig.provider.prepare(spec, call);
     expect(rig.permits.held()).toEqual([`${TEMPLATE_PERMIT} ${call.holder}`]);
+  });
+
+  it('frees at once what holders that have succeeded left when they died in between', async () => {
+    const rig = await startLxc();
+    const { ref } = await startGuest(rig.provider);
+    const dead = ['op-dead-1', 'op-dead-2', 'op-dead-3'];
+    for (const holder of dead) rig.permits.plant(holder, DESTROYS_PERMIT, 'pve1 vzdestroy 9100');
+    const call = testCall();
+    expect((await failureOf(rig.provider.destroy(ref, call))).kind).toBe('waiting');
+    for (const holder of dead) rig.permits.succeed(holder);
+    await rig.provider.destroy(ref, call);
+    expect(rig.permits.held()).toHaveLength(dead.length - 1);
   });
 
   it('does not free it while the template is locked, by whomever', async () => {

@@ -91,6 +91,16 @@ test('a turn is over once its start has settled and sent nothing there, and neve
   expect(await permits.isOver(operation.id, 'morph')).toBe(true);
 });
 
+test('whoever succeeded is done, and nobody before', async () => {
+  expect(await permits.isDone('op-unknown')).toBe(false);
+  const operation = await submitStart(store);
+  expect(await permits.isDone(operation.id)).toBe(false);
+  const claimed = await claim(operation);
+  expect(await permits.isDone(operation.id)).toBe(false);
+  await settle(claimed, 'succeeded');
+  expect(await permits.isDone(operation.id)).toBe(true);
+});
+
 test('a turn whose create was let go is not over when its start has settled, until its permit to send is given back', async () => {
   const operation = await submitStart(store);
   const claimed = await claim(operation);
@@ -125,6 +135,6 @@ async function claim(operation: Operation): Promise<Claim> {
   return claimed.claim;
 }
 
-async function settle(claimed: Claim): Promise<void> {
-  await store.attempts.settle(claimed, { operation: { state: 'failed' }, guestFate: 'gone' }, 20);
+async function settle(claimed: Claim, state: 'failed' | 'succeeded' = 'failed'): Promise<void> {
+  await store.attempts.settle(claimed, { operation: { state }, guestFate: 'gone' }, 20);
 }

@@ -146,14 +146,17 @@ function uniqueWants(wants: readonly PermitWant[]): readonly PermitWant[] {
 }
 
 /**
- * Turns to clone belong to one kind each. Both share boots and destroys: those of a start at the other kind would
- * look as if it had gone elsewhere.
+ * Whoever succeeded has nothing under way. Of others only turns to clone are asked about, which belong to one kind
+ * each: boots and destroys are shared by both, and those of a start at the other kind would look as if it had gone
+ * elsewhere.
  */
 async function isTurnOver(
   { name, holder }: PermitHolding,
   alternatives: readonly Alternative[],
   { kind, permits }: PveContext,
 ): Promise<boolean> {
+  if (holder === '') return false;
+  if (await permits.isDone(holder)) return true;
   const use = alternatives.find(({ want }) => want.name === name)?.use;
   return use?.taskType === `${kind.taskPrefix}clone` && (await permits.isOver(holder, kind.provider));
 }
