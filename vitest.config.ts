@@ -8,9 +8,9 @@ export default defineConfig({
     pool: 'forks',
     // Most of a test's time is waiting for simulated machines: a second worker fills it, also on two cores.
     maxWorkers: 2,
-    // Whole-system tests take some seconds, and many times that on a machine that does other things; a hang still ends.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Whole-system tests take some seconds on a loaded two-core machine; a hang shows within half a minute.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
     teardownTimeout: 15_000,
     restoreMocks: true,
   },

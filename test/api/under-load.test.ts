@@ -32,14 +32,14 @@ async function everySandbox({
 }
 
 test('200 starts that wait at once are answered each with a sandbox of its own that runs', {
-  timeout: 150_000,
+  timeout: 120_000,
 }, async () => {
   // Nobody dies here, and what cannot leave within a third of a second would rightly go elsewhere, or fail there too.
   api = await startTestApi({ recovery: { ...FAST_RECOVERY, lease: DEFAULT_LEASE } });
   const { call } = api;
   const answers = await Promise.all(
     numbers(200).map((at) =>
-      call('POST', '/v1/sandboxes?wait=90', { body: { preset: PRESET, taskRunId: `run-${at}` } }),
+      call('POST', '/v1/sandboxes?wait=60', { body: { preset: PRESET, taskRunId: `run-${at}` } }),
     ),
   );
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));

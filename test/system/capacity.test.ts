@@ -100,7 +100,8 @@ const EXPECTED_REFUSALS = [
 test(
   `${OPERATIONS} random operations (seed ${SEED}): no guest is taken by the OOM killer, and records and inventory agree`,
   async () => {
-    const test = await start({ timing: { permitWaitMs: 300 } });
+    // So short that on a quick machine, too, some resume finds no room until its patience ends.
+    const test = await start({ timing: { permitWaitMs: 50 } });
     const random = createRandom(SEED);
     const known: string[] = [];
     const outcomes = new Map<string, number>();
@@ -119,9 +120,10 @@ test(
     expect(
       [...outcomes.keys()].filter((outcome) => ![...done, ...EXPECTED_REFUSALS].includes(outcome)),
     ).toEqual([]);
-    // Else nothing would have been fought for, and there would be nothing to agree about. A resume is refused only
-    // where it waits long, so on a quick machine perhaps never; that it is, the test above shows.
-    expect([...outcomes.keys()]).toEqual(expect.arrayContaining([...done, 'no_provider_available']));
+    // Else nothing would have been fought for, and there would be nothing to agree about.
+    expect([...outcomes.keys()]).toEqual(
+      expect.arrayContaining([...done, 'no_capacity', 'no_provider_available']),
+    );
     await eventually('condemned guests are removed', async () => (await surplus(test)).length === 0);
     expect(await statesOf(test)).toEqual(inventoryOf(test));
     expect(await reservedBy(test)).toEqual(runningOnProxmox(test));
