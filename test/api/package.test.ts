@@ -13,7 +13,7 @@ import { startTestApi, type TestApi } from './support.ts';
 
 const run = promisify(execFile);
 const project = fileURLToPath(new URL('../..', import.meta.url));
-const tsc = join(project, 'node_modules/typescript/bin/tsc');
+const tsc = join(project, 'node_modules/@typescript/native/bin/tsc');
 const SLOW = 240_000;
 
 let folder: string;
