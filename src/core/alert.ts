@@ -22,6 +22,8 @@ export const ALERTS = {
   'starts.fell_back': 'Most starts end up elsewhere than they were meant to.',
   'billing.differs': 'A provider charged another amount than the ledger knows of.',
   'ledger.unwritable': 'The ledger cannot be written to its folder; it waits in Redis.',
+  'ledger.behind':
+    'The ledger in Redis knows less than its files: Redis was emptied, or an old dump is in its place.',
   'idle.held_back': 'IDLE_MODE=enforce acts as shadow, because suspensions have yet to prove themselves.',
   'template.locked': 'A template has been locked for too long and is left out of the rotation.',
 } as const satisfies Readonly<Record<string, string>>;

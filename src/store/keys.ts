@@ -58,6 +58,7 @@
  * | ledger:day:…:guests, :accounts, :pieces | one day's time by guest, whose it was, and the intervals themselves | 45 days | 60, 250, 45 |
  * | ledger:versions | day → how often its tables changed | for ever, one a day | 20 |
  * | ledger:billed | provider and day → what it charged and what the ledger says | 13 months | 200 |
+ * | ledger:origin | which ledger this Redis holds, how many flushes it had, and whether the folder's note of what is open was refused | for ever | 150 |
  * | ledger:writer | who moves the journal into files and tables now | a minute | 60 |
  * | budgets | spent and reserved by budget, as of the last tally and with what was reserved since | for ever, a handful | 100 |
  * | budgets:reservations | start → what it holds in which budgets | until it failed, or an hour after it succeeded | 120 |
@@ -152,6 +153,7 @@ export interface LedgerKeys {
   readonly journal: string;
   readonly versions: string;
   readonly writer: string;
+  readonly origin: string;
   /** What providers charged, by provider and day. */
   readonly billed: string;
   day(day: string): LedgerDayKeys;
@@ -336,6 +338,7 @@ function createLedgerKeys(ledger: string): LedgerKeys {
     journal: `${ledger}:journal`,
     versions: `${ledger}:versions`,
     writer: `${ledger}:writer`,
+    origin: `${ledger}:origin`,
     billed: `${ledger}:billed`,
     day: (day) => {
       const prefix = `${ledger}:day:${day}`;

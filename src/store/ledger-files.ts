@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { dayOf, dayText } from '../core/day.ts';
 import { entryId, type LedgerEntry, type OpenInterval } from '../core/ledger.ts';
+import type { LedgerOrigin } from '../core/ledger-origin.ts';
 import { BILLING_STATES } from '../core/price-book.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import { appendLines, syncFolder } from './append-lines.ts';
@@ -16,6 +17,8 @@ import { readJson } from './read-json.ts';
 
 export interface OpenSnapshot {
   readonly takenAtMs: number;
+  /** Absent: the last release wrote it. */
+  readonly origin?: LedgerOrigin;
   readonly open: readonly OpenInterval[];
 }
 
@@ -51,13 +54,13 @@ function closingDay({ toMs }: LedgerEntry): string {
 /** Replaces the snapshot as a whole: there is always one that can be read. */
 export async function writeSnapshot(
   folder: string,
-  { takenAtMs, open: intervals }: OpenSnapshot,
+  { open: intervals, ...about }: OpenSnapshot,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const path = join(folder, SNAPSHOT);
   const file = await open(`${path}.new`, 'w');
   try {
-    await file.writeFile(JSON.stringify({ version: 1, takenAtMs, open: intervals.map(writeOpen) }));
+    await file.writeFile(JSON.stringify({ version: 1, ...about, open: intervals.map(writeOpen) }));
     await file.sync();
   } finally {
     await file.close();
@@ -87,8 +90,8 @@ export async function* readEntries(folder: string): AsyncGenerator<EntriesOfDay>
 export async function readSnapshot(folder: string): Promise<OpenSnapshot | undefined> {
   const text = await readFile(join(folder, SNAPSHOT), 'utf8').catch(unlessMissing(() => undefined));
   if (text === undefined) return undefined;
-  const { takenAtMs, open: intervals } = snapshotSchema.parse(JSON.parse(text));
-  return { takenAtMs, open: intervals };
+  const { version: _, ...snapshot } = snapshotSchema.parse(JSON.parse(text));
+  return snapshot;
 }
 
 export function unlessMissing<T>(otherwise: () => T) {
@@ -147,5 +150,6 @@ const endSchema = z.object({ toMs: z.number(), toEvidence: evidence });
 const snapshotSchema = z.object({
   version: z.literal(1),
   takenAtMs: z.number(),
+  origin: z.object({ id: z.string(), flush: z.number() }).exactOptional(),
   open: z.array(openSchema),
 });

@@ -11,6 +11,7 @@ import type { LedgerEntry, OpenInterval } from '../core/ledger.ts';
 import type { Keys } from './keys.ts';
 import { type DayTables, tabulate } from './ledger-days.ts';
 import { decodeEntry, decodeOpen } from './ledger-encoding.ts';
+import { createSnapshotMarks, type SnapshotMarks } from './ledger-origin.ts';
 import { createUsageReader, type UsageReader } from './ledger-usage.ts';
 import type { Scripts } from './scripts.ts';
 
@@ -22,7 +23,7 @@ export const USAGE_RETENTION_MS = 397 * DAY_MS;
 /** Far longer than a batch takes; a writer that died keeps others out for no longer. */
 const WRITER_LEASE_MS = 60_000;
 
-export interface LedgerWriter {
+export interface LedgerWriter extends SnapshotMarks {
   /** The oldest entries that are not in the tables yet. */
   oldest(limit: number): Promise<readonly LedgerEntry[]>;
   /** Adds the oldest entries, as `oldest` gave them, to the tables and takes them off the journal. */
@@ -94,6 +95,7 @@ function createWriter({ redis, keys, scripts }: LedgerDeps, token: string): Ledg
   }
 
   return {
+    ...createSnapshotMarks(redis, keys),
     async oldest(limit) {
       return (await redis.lrange(journal, 0, limit - 1)).map(decodeEntry);
     },

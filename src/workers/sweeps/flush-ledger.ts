@@ -2,45 +2,43 @@
  * Moves closed intervals from the journal into files, then into the tables that costs are read from, and
  * notes what is open; metered lines of the bill go into a file of their own. A crash anywhere in between is
  * carried on by the next run: see `store/ledger.ts` and `store/ledger-files.ts`.
+ *
+ * A Redis that was emptied, or came back from an old dump, goes on being flushed; the note of what was open before
+ * stays as it is until a rebuild has read it.
  */
+import type { LedgerOrigin } from '../../core/ledger-origin.ts';
 import { appendCostLines, readCostLines } from '../../store/cost-line-files.ts';
-import { appendEntries, writeSnapshot } from '../../store/ledger-files.ts';
+import type { LedgerWriter } from '../../store/ledger.ts';
+import { type OpenSnapshot, readSnapshot, writeSnapshot } from '../../store/ledger-files.ts';
+import { ENTRIES_AT_ONCE, moveJournal } from '../../store/move-journal.ts';
+import { adoptAccounts } from '../../store/restore-open.ts';
 import type { SweepDeps, SweepRunOptions } from '../sweep.ts';
 
-/** Entries in one step: some 300 kB to the file and as much to Redis, a few milliseconds of its time. */
-const BATCH = 500;
-/** Batches in one run: 100,000 entries, what ten operations a second leave in three hours. The next run goes on. */
-const MAX_BATCHES = 200;
+/** In one run: what ten operations a second leave in three hours. The next run goes on. */
+const MAX_BATCHES = 100_000 / ENTRIES_AT_ONCE;
 
 export type FlushCounts = Record<'due' | 'written' | 'lines' | 'unreadable', number>;
 
 export async function flushLedger(
-  { store, ledgerDir, nowMs }: SweepDeps,
+  deps: SweepDeps,
   { dryRun, signal }: SweepRunOptions,
 ): Promise<FlushCounts> {
+  const { store, ledgerDir, nowMs } = deps;
   const due = await store.ledger.backlog();
   const nothing = { due, written: 0, lines: 0, unreadable: 0 };
   if (dryRun) return nothing;
   const writer = await store.ledger.becomeWriter();
   // A run that was cut off, or a rebuild: its lease ends within a minute.
   if (writer === undefined) return nothing;
-  let written = 0;
   try {
-    for (let batch = 0; batch < MAX_BATCHES && !signal.aborted; batch += 1) {
-      const entries = await writer.oldest(BATCH);
-      if (entries.length > 0) {
-        if (ledgerDir !== undefined) await appendEntries(ledgerDir, entries);
-        await writer.fold(entries, nowMs());
-        written += entries.length;
-      }
-      if (entries.length < BATCH) break;
-    }
-    let lines = { lines: 0, unreadable: 0 };
-    if (ledgerDir !== undefined) {
+    // Before anything is written: what Redis holds by itself says whether it is the one that was flushed before.
+    const origin = ledgerDir === undefined ? undefined : await findOrigin(deps, writer, ledgerDir);
+    const written = await moveJournal(writer, { folder: ledgerDir, nowMs, maxBatches: MAX_BATCHES, signal });
+    if (ledgerDir !== undefined && origin !== undefined) {
       const takenAtMs = nowMs();
-      await writeSnapshot(ledgerDir, { takenAtMs, open: await store.ledger.openIntervals() });
-      lines = await flushLines(store, ledgerDir);
+      await writeSnapshot(ledgerDir, { takenAtMs, origin, open: await store.ledger.openIntervals() });
     }
+    const lines = ledgerDir === undefined ? { lines: 0, unreadable: 0 } : await flushLines(store, ledgerDir);
     await store.alerts.clear({ name: 'ledger.unwritable', subject: 'files' }, nowMs());
     return { due, written, ...lines };
   } catch (error) {
@@ -52,6 +50,34 @@ export async function flushLedger(
   } finally {
     await writer.release();
   }
+}
+
+/** What the next note of open intervals is marked with; `undefined`: there is to be none. */
+async function findOrigin(
+  { store, nowMs }: SweepDeps,
+  writer: LedgerWriter,
+  ledgerDir: string,
+): Promise<LedgerOrigin | undefined> {
+  const found = await readSnapshot(ledgerDir);
+  const origin = await writer.nextMark(found);
+  if (origin !== undefined) {
+    await store.alerts.clear(behind(ledgerDir), nowMs());
+    return origin;
+  }
+  await store.alerts.raise(behind(ledgerDir, found), nowMs());
+  // A guest that is met by its marker, which tells no size, would cost nothing meanwhile.
+  await adoptAccounts(store, found?.open ?? []);
+  return undefined;
+}
+
+function behind(ledgerDir: string, found?: OpenSnapshot) {
+  const until = found ? ` from ${new Date(found.takenAtMs).toISOString()}` : '';
+  return {
+    name: 'ledger.behind',
+    subject: 'files',
+    message: `${ledgerDir} knows of open intervals${until} that this Redis does not hold; they are kept for a rebuild`,
+    remediation: 'cmux-lifecycle rebuild --apply',
+  } as const;
 }
 
 /**
