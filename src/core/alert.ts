@@ -24,6 +24,7 @@ export const ALERTS = {
   'ledger.unwritable': 'The ledger cannot be written to its folder; it waits in Redis.',
   'ledger.behind':
     'The ledger in Redis knows less than its files: Redis was emptied, or an old dump is in its place.',
+  'ledger.unreadable': 'A part of the ledger cannot be read: it is kept, and in no amount.',
   'idle.held_back': 'IDLE_MODE=enforce acts as shadow, because suspensions have yet to prove themselves.',
   'template.locked': 'A template has been locked for too long and is left out of the rotation.',
 } as const satisfies Readonly<Record<string, string>>;

@@ -46,7 +46,7 @@ export const SWEEP_ACTIONS = ['run', 'dry-run', 'pause', 'resume'] as const;
 export type SweepAction = (typeof SWEEP_ACTIONS)[number];
 
 /** Counts that say how much was there, not what was done. */
-const QUIET: ReadonlySet<string> = new Set(['due', 'looked', 'backlog']);
+const QUIET: ReadonlySet<string> = new Set(['due', 'looked', 'backlog', 'unreadable']);
 
 /** Whether people want to see a run in the list: most runs of most sweeps find nothing to do. */
 export function isNoteworthy({ by, counts, error }: Pick<SweepRun, 'by' | 'counts' | 'error'>): boolean {

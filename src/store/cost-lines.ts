@@ -11,15 +11,18 @@ import { USAGE_RETENTION_MS } from './ledger.ts';
 import { readJson } from './read-json.ts';
 
 export interface CostLineStore {
-  /** The line that this id has from now on: the one that was told first. `full`: there are as many as are kept. */
+  /**
+   * The line that this id has from now on: the one that was told first, and can be read. `full`: there are as many as
+   * are kept.
+   */
   tell(line: MeteredLine, nowMs: number): Promise<MeteredLine | 'full'>;
-  /** By day, the oldest first; 13 months. */
+  /** Those that can be read, by day, the oldest first; 13 months. */
   all(): Promise<readonly MeteredLine[]>;
   count(): Promise<number>;
-  /** Those that have none of these ids, and how many of them cannot be read. */
+  /** Those that have none of these ids, and the ids of those that cannot be read. */
   besides(
     ids: ReadonlySet<string>,
-  ): Promise<{ readonly lines: readonly MeteredLine[]; readonly unreadable: number }>;
+  ): Promise<{ readonly lines: readonly MeteredLine[]; readonly unreadable: readonly string[] }>;
   /** Those of the files: what is known already, or older than what is kept, changes nothing. */
   restore(lines: readonly MeteredLine[], nowMs: number): Promise<void>;
 }
@@ -30,11 +33,14 @@ export const MAX_METERED_LINES = 10_000;
 const stored = z.object({ line: z.string(), microUsd: z.number(), day: z.number() });
 
 export function createCostLines(redis: Redis, { costLines: known }: Keys): CostLineStore {
-  const parse = (id: string, text: string): MeteredLine => ({ id, ...stored.parse(JSON.parse(text)) });
+  const parse = (id: string, text: string | null | undefined): MeteredLine | undefined => {
+    const { data } = stored.safeParse(readJson(text ?? ''));
+    return data && { id, ...data };
+  };
   const oldestDay = (nowMs: number) => dayOf(nowMs - USAGE_RETENTION_MS);
 
   async function all(): Promise<readonly MeteredLine[]> {
-    const found = Object.entries(await redis.hgetall(known)).map(([id, text]) => parse(id, text));
+    const found = Object.entries(await redis.hgetall(known)).flatMap(([id, text]) => parse(id, text) ?? []);
     return found.sort((a, b) => a.day - b.day || a.id.localeCompare(b.id));
   }
 
@@ -48,17 +54,18 @@ export function createCostLines(redis: Redis, { costLines: known }: Keys): CostL
       if (lines.length - outdated.length >= MAX_METERED_LINES && !lines.some((each) => each.id === id))
         return 'full';
       await redis.hsetnx(known, id, JSON.stringify(line));
-      return parse(id, z.string().parse(await redis.hget(known, id)));
+      const first = parse(id, await redis.hget(known, id));
+      if (first !== undefined) return first;
+      await redis.hset(known, id, JSON.stringify(line));
+      return { id, ...line };
     },
     count: () => redis.hlen(known),
     async besides(ids) {
       const wanted = (await redis.hkeys(known)).filter((id) => !ids.has(id));
       const texts = wanted.length === 0 ? [] : await redis.hmget(known, ...wanted);
-      const lines = wanted.flatMap((id, at) => {
-        const { data } = stored.safeParse(readJson(texts[at] ?? ''));
-        return data === undefined ? [] : [{ id, ...data }];
-      });
-      return { lines, unreadable: wanted.length - lines.length };
+      const lines = wanted.flatMap((id, at) => parse(id, texts[at]) ?? []);
+      const readable = new Set(lines.map(({ id }) => id));
+      return { lines, unreadable: wanted.filter((id) => !readable.has(id)) };
     },
     async restore(lines, nowMs) {
       const oldest = oldestDay(nowMs);

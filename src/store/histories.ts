@@ -8,7 +8,7 @@ import { type Day, dayText, splitByDay } from '../core/day.ts';
 import { accrue } from '../core/ledger.ts';
 import type { Keys } from './keys.ts';
 import { type Piece, pieceRows } from './ledger-days.ts';
-import { decodeAccount, decodeEntry, decodeOpen } from './ledger-encoding.ts';
+import { decodeAccount, readEntry, readOpen } from './ledger-encoding.ts';
 import type { Fields } from './records.ts';
 
 export interface HistoryQuery {
@@ -37,8 +37,10 @@ export function createHistoryReader(redis: Redis, keys: Keys): HistoryReader {
       return reply;
     });
     const entries = [
-      ...(waiting as string[]).map(decodeEntry),
-      ...Object.values(open as Fields).flatMap((encoded) => accrue(decodeOpen(encoded), nowMs) ?? []),
+      ...(waiting as string[]).flatMap((encoded) => readEntry(encoded) ?? []),
+      ...Object.values(open as Fields)
+        .flatMap((encoded) => readOpen(encoded) ?? [])
+        .flatMap((interval) => accrue(interval, nowMs) ?? []),
     ];
     return entries.flatMap(({ account, state, fromMs, toMs }) =>
       splitByDay(fromMs, toMs).map((part) => ({ account, state, fromMs: part.fromMs, toMs: part.toMs })),

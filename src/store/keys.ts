@@ -56,6 +56,7 @@
  * | ledger:journal | closed intervals that are not yet in the files and the days' tables | until the next flush | 300 |
  * | ledger:day:…:usage | one day's time by provider, team, user, preset, size, state and what a start fell back from (`meant-for.ts`) | 13 months | 150 |
  * | ledger:day:…:guests, :accounts, :pieces | one day's time by guest, whose it was, and the intervals themselves | 45 days | 60, 250, 45 |
+ * | ledger:unreadable | closed intervals that no process can read, until they are in the folder; the newest 10,000 | for ever | 300 |
  * | ledger:versions | day → how often its tables changed | for ever, one a day | 20 |
  * | ledger:billed | provider and day → what it charged and what the ledger says | 13 months | 200 |
  * | ledger:origin | which ledger this Redis holds, how many flushes it had, and whether the folder's note of what is open was refused | for ever | 150 |
@@ -151,6 +152,7 @@ export interface BudgetKeys {
 export interface LedgerKeys {
   readonly open: string;
   readonly journal: string;
+  readonly unreadable: string;
   readonly versions: string;
   readonly writer: string;
   readonly origin: string;
@@ -336,6 +338,7 @@ function createLedgerKeys(ledger: string): LedgerKeys {
   return {
     open: `${ledger}:open`,
     journal: `${ledger}:journal`,
+    unreadable: `${ledger}:unreadable`,
     versions: `${ledger}:versions`,
     writer: `${ledger}:writer`,
     origin: `${ledger}:origin`,

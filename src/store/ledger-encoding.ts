@@ -1,8 +1,10 @@
 /**
  * Intervals as Redis keeps them: short texts, because there are many. An account is one JSON list; an open
  * interval is `state|from|evidence|account`, a closed one `state|from|evidence|to|evidence|account`.
+ *
+ * What cannot be read was written by a later release, or by a hand in Redis; `read…` answers `undefined` for it.
  */
-import { z } from 'zod';
+import { ZodError, z } from 'zod';
 import type { LedgerAccount, LedgerEntry, OpenInterval } from '../core/ledger.ts';
 import { BILLING_STATES } from '../core/price-book.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
@@ -74,7 +76,24 @@ export function encodeOpen({ account, state, fromMs, fromEvidence }: OpenInterva
   return [state, fromMs, fromEvidence, encodeAccount(account)].join('|');
 }
 
-export function decodeOpen(encoded: string): OpenInterval {
+export function readOpen(encoded: string): OpenInterval | undefined {
+  return unlessUnreadable(() => decodeOpen(encoded));
+}
+
+export function readEntry(encoded: string): LedgerEntry | undefined {
+  return unlessUnreadable(() => decodeEntry(encoded));
+}
+
+function unlessUnreadable<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof ZodError || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function decodeOpen(encoded: string): OpenInterval {
   const [, stateText, fromMs, fromEvidence, account = ''] =
     /^(\w+)\|(\d+)\|(\w+)\|(.*)$/s.exec(encoded) ?? [];
   return {
@@ -85,7 +104,7 @@ export function decodeOpen(encoded: string): OpenInterval {
   };
 }
 
-export function decodeEntry(encoded: string): LedgerEntry {
+function decodeEntry(encoded: string): LedgerEntry {
   const [, stateText, fromMs, fromEvidence, toMs, toEvidence, account = ''] =
     /^(\w+)\|(\d+)\|(\w+)\|(\d+)\|(\w+)\|(.*)$/s.exec(encoded) ?? [];
   return {

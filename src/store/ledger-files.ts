@@ -86,11 +86,17 @@ export async function* readEntries(folder: string): AsyncGenerator<EntriesOfDay>
   }
 }
 
-/** `undefined`: there never was a flush. */
+/** `undefined`: there never was a flush. One that cannot be read is set aside beside it, and is none. */
 export async function readSnapshot(folder: string): Promise<OpenSnapshot | undefined> {
-  const text = await readFile(join(folder, SNAPSHOT), 'utf8').catch(unlessMissing(() => undefined));
+  const path = join(folder, SNAPSHOT);
+  const text = await readFile(path, 'utf8').catch(unlessMissing(() => undefined));
   if (text === undefined) return undefined;
-  const { version: _, ...snapshot } = snapshotSchema.parse(JSON.parse(text));
+  const { data } = snapshotSchema.safeParse(readJson(text));
+  if (data === undefined) {
+    await rename(path, `${path}.unreadable`);
+    return undefined;
+  }
+  const { version: _, ...snapshot } = data;
   return snapshot;
 }
 

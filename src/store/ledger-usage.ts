@@ -12,7 +12,7 @@ import type { BillingState } from '../core/price-book.ts';
 import type { UsageRow } from '../core/usage-cost.ts';
 import type { Keys } from './keys.ts';
 import { guestRows, type Piece, pieceRows, usageField, usageRows } from './ledger-days.ts';
-import { decodeEntry, decodeOpen } from './ledger-encoding.ts';
+import { readEntry, readOpen } from './ledger-encoding.ts';
 import type { Fields } from './records.ts';
 
 export interface UsageQuery {
@@ -137,8 +137,11 @@ function recentRows(
   waiting: readonly string[],
   current: Fields,
 ): readonly UsageRow[] {
-  const open = Object.values(current).flatMap((encoded) => accrue(decodeOpen(encoded), nowMs) ?? []);
-  return clip([...waiting.map(decodeEntry), ...open], { fromMs, toMs: Math.min(toMs, nowMs) }, bySandbox);
+  const closed = waiting.flatMap((encoded) => readEntry(encoded) ?? []);
+  const open = Object.values(current)
+    .flatMap((encoded) => readOpen(encoded) ?? [])
+    .flatMap((interval) => accrue(interval, nowMs) ?? []);
+  return clip([...closed, ...open], { fromMs, toMs: Math.min(toMs, nowMs) }, bySandbox);
 }
 
 /** Sums up by account and state first: a busy day has tens of thousands of pieces, and few sums. */

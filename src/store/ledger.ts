@@ -10,7 +10,7 @@ import { DAY_MS, dayText } from '../core/day.ts';
 import type { LedgerEntry, OpenInterval } from '../core/ledger.ts';
 import type { Keys } from './keys.ts';
 import { type DayTables, tabulate } from './ledger-days.ts';
-import { decodeEntry, decodeOpen } from './ledger-encoding.ts';
+import { readEntry, readOpen } from './ledger-encoding.ts';
 import { createSnapshotMarks, type SnapshotMarks } from './ledger-origin.ts';
 import { createUsageReader, type UsageReader } from './ledger-usage.ts';
 import type { Scripts } from './scripts.ts';
@@ -20,11 +20,14 @@ export const RAW_RETENTION_MS = 45 * DAY_MS;
 /** Time by everything else: 13 months, so that a month can be held against the same one a year before. */
 export const USAGE_RETENTION_MS = 397 * DAY_MS;
 
+/** Without a folder they stay in Redis: some 3 MB of what no release here can read. */
+const MAX_SET_ASIDE = 10_000;
+
 /** Far longer than a batch takes; a writer that died keeps others out for no longer. */
 const WRITER_LEASE_MS = 60_000;
 
 export interface LedgerWriter extends SnapshotMarks {
-  /** The oldest entries that are not in the tables yet. */
+  /** The oldest entries that are not in the tables yet. What cannot be read is set aside first. */
   oldest(limit: number): Promise<readonly LedgerEntry[]>;
   /** Adds the oldest entries, as `oldest` gave them, to the tables and takes them off the journal. */
   fold(entries: readonly LedgerEntry[], nowMs: number): Promise<void>;
@@ -32,6 +35,8 @@ export interface LedgerWriter extends SnapshotMarks {
   restore(entries: readonly LedgerEntry[], nowMs: number): Promise<void>;
   /** Forgets all tables; the journal and open intervals stay. */
   clearTables(): Promise<void>;
+  /** Forgets the first ones of those that `unreadable` tells as set aside. */
+  dropSetAside(count: number): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -43,9 +48,19 @@ export class WriterLeaseLostError extends Error {
 export interface LedgerStore extends UsageReader {
   /** `undefined` while another process holds the lease. */
   becomeWriter(): Promise<LedgerWriter | undefined>;
+  /** Those that can be read. */
   openIntervals(): Promise<readonly OpenInterval[]>;
+  unreadable(): Promise<UnreadableIntervals>;
   /** Entries that wait to be written. */
   backlog(): Promise<number>;
+}
+
+/** In no amount. */
+export interface UnreadableIntervals {
+  /** Closed ones, as they were found, the first that was set aside first. */
+  readonly setAside: readonly string[];
+  /** Guests whose open interval cannot be read; their next change sets it aside. */
+  readonly openOf: readonly string[];
 }
 
 export interface LedgerDeps {
@@ -64,15 +79,31 @@ export function createLedger(deps: LedgerDeps): LedgerStore {
       return taken === 'OK' ? createWriter(deps, token) : undefined;
     },
     async openIntervals() {
-      return Object.values(await redis.hgetall(keys.ledger.open)).map(decodeOpen);
+      const open = Object.values(await redis.hgetall(keys.ledger.open));
+      return open.flatMap((encoded) => readOpen(encoded) ?? []);
+    },
+    async unreadable() {
+      const open = Object.entries(await redis.hgetall(keys.ledger.open));
+      return {
+        setAside: await redis.lrange(keys.ledger.unreadable, 0, -1),
+        openOf: open.filter(([, encoded]) => readOpen(encoded) === undefined).map(([guestId]) => guestId),
+      };
     },
     backlog: () => redis.llen(keys.ledger.journal),
   };
 }
 
 function createWriter({ redis, keys, scripts }: LedgerDeps, token: string): LedgerWriter {
-  const { journal, versions, writer } = keys.ledger;
+  const { journal, unreadable, versions, writer } = keys.ledger;
   let batch = 0;
+
+  /** Off the journal in the step that keeps them: one that stayed would keep all behind it from being written. */
+  async function setAside(texts: readonly string[]): Promise<void> {
+    const move = redis.multi();
+    for (const text of texts) move.rpush(unreadable, text).lrem(journal, 1, text);
+    move.ltrim(unreadable, -MAX_SET_ASIDE, -1);
+    await move.exec();
+  }
 
   async function write(entries: readonly LedgerEntry[], takeOff: number, nowMs: number): Promise<void> {
     const days = tabulate(entries);
@@ -97,7 +128,15 @@ function createWriter({ redis, keys, scripts }: LedgerDeps, token: string): Ledg
   return {
     ...createSnapshotMarks(redis, keys),
     async oldest(limit) {
-      return (await redis.lrange(journal, 0, limit - 1)).map(decodeEntry);
+      for (;;) {
+        const texts = await redis.lrange(journal, 0, limit - 1);
+        const entries = texts.flatMap((text) => readEntry(text) ?? []);
+        if (entries.length === texts.length) return entries;
+        await setAside(texts.filter((text) => readEntry(text) === undefined));
+      }
+    },
+    async dropSetAside(count) {
+      await redis.ltrim(unreadable, count, -1);
     },
     fold: (entries, nowMs) => write(entries, entries.length, nowMs),
     restore: (entries, nowMs) => write(entries, 0, nowMs),

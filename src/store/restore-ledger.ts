@@ -11,6 +11,7 @@ import type { LedgerStore, LedgerWriter } from './ledger.ts';
 import { appendEntries, readEntries, readSnapshot, writeSnapshot } from './ledger-files.ts';
 import { ENTRIES_AT_ONCE, moveJournal } from './move-journal.ts';
 import { adoptAccounts, type OpenIntervalDeps, settleLost } from './restore-open.ts';
+import { reclaimReadable } from './unreadable-files.ts';
 
 export interface RestoredLedger {
   readonly entries: number;
@@ -60,6 +61,7 @@ async function restoreAs(
   { folder, isThere, nowMs }: RestoreOptions,
 ): Promise<RestoredLedger> {
   await moveJournal(writer, { folder, nowMs: () => nowMs, maxBatches: Number.POSITIVE_INFINITY });
+  await reclaimReadable(folder);
   const lines = await readCostLines(folder);
   await deps.costLines.restore(lines, nowMs);
   const snapshot = await readSnapshot(folder);

@@ -1,7 +1,7 @@
 /**
- * Moves closed intervals from the journal into files, then into the tables that costs are read from, and
- * notes what is open; metered lines of the bill go into a file of their own. A crash anywhere in between is
- * carried on by the next run: see `store/ledger.ts` and `store/ledger-files.ts`.
+ * Moves closed intervals from the journal into files, then into the tables that costs are read from, and notes what is
+ * open; metered lines of the bill go into a file of their own, and so does what cannot be read. A crash anywhere in
+ * between is carried on by the next run: see `store/ledger.ts` and `store/ledger-files.ts`.
  *
  * A Redis that was emptied, or came back from an old dump, goes on being flushed; the note of what was open before
  * stays as it is until a rebuild has read it.
@@ -12,7 +12,9 @@ import type { LedgerWriter } from '../../store/ledger.ts';
 import { type OpenSnapshot, readSnapshot, writeSnapshot } from '../../store/ledger-files.ts';
 import { ENTRIES_AT_ONCE, moveJournal } from '../../store/move-journal.ts';
 import { adoptAccounts } from '../../store/restore-open.ts';
+import { appendUnreadable, readUnreadable } from '../../store/unreadable-files.ts';
 import type { SweepDeps, SweepRunOptions } from '../sweep.ts';
+import { tellUnreadable } from './tell-unreadable.ts';
 
 /** In one run: what ten operations a second leave in three hours. The next run goes on. */
 const MAX_BATCHES = 100_000 / ENTRIES_AT_ONCE;
@@ -38,9 +40,10 @@ export async function flushLedger(
       const takenAtMs = nowMs();
       await writeSnapshot(ledgerDir, { takenAtMs, origin, open: await store.ledger.openIntervals() });
     }
-    const lines = ledgerDir === undefined ? { lines: 0, unreadable: 0 } : await flushLines(store, ledgerDir);
+    const bill = await flushLines(store, ledgerDir);
+    const unreadable = await setAside(deps, writer, bill.unreadable);
     await store.alerts.clear({ name: 'ledger.unwritable', subject: 'files' }, nowMs());
-    return { due, written, ...lines };
+    return { due, written, lines: bill.lines, unreadable };
   } catch (error) {
     if (isFileTrouble(error)) {
       const message = `the ledger cannot be written to ${ledgerDir}: ${error.message}`;
@@ -84,12 +87,32 @@ function behind(ledgerDir: string, found?: OpenSnapshot) {
  * Compares with the file each time: a release that knows no file tells lines as well, and the folder may be a new one.
  * Where no line was told nothing is read; a few a day for a year are some 200 kB.
  */
-async function flushLines({ costLines }: SweepDeps['store'], ledgerDir: string) {
-  if ((await costLines.count()) === 0) return { lines: 0, unreadable: 0 };
-  const written = new Set((await readCostLines(ledgerDir)).map(({ id }) => id));
-  const { lines, unreadable } = await costLines.besides(written);
+async function flushLines({ costLines }: SweepDeps['store'], ledgerDir: string | undefined) {
+  if ((await costLines.count()) === 0) return { lines: 0, unreadable: [] };
+  const told = ledgerDir === undefined ? [] : await readCostLines(ledgerDir);
+  const { lines, unreadable } = await costLines.besides(new Set(told.map(({ id }) => id)));
+  if (ledgerDir === undefined) return { lines: 0, unreadable };
   if (lines.length > 0) await appendCostLines(ledgerDir, lines);
   return { lines: lines.length, unreadable };
+}
+
+/** Keeps on disk what the journal held and nobody can read. Answers how much of the ledger cannot be read by now. */
+async function setAside(
+  { store, ledgerDir, nowMs }: SweepDeps,
+  writer: LedgerWriter,
+  lines: readonly string[],
+): Promise<number> {
+  const found = await store.ledger.unreadable();
+  let closed = found.setAside;
+  if (ledgerDir !== undefined) {
+    if (closed.length > 0) {
+      await appendUnreadable(ledgerDir, closed);
+      await writer.dropSetAside(closed.length);
+    }
+    closed = await readUnreadable(ledgerDir);
+  }
+  await tellUnreadable(store.alerts, { closed, open: found.openOf, lines }, nowMs());
+  return closed.length + found.openOf.length + lines.length;
 }
 
 function isFileTrouble(error: unknown): error is Error {
