@@ -15,7 +15,8 @@ import {
   type OpenInterval,
 } from '../../src/core/ledger.ts';
 import type { PriceBook } from '../../src/core/price-book.ts';
-import { priceUsage, type UsageRow } from '../../src/core/usage-cost.ts';
+import type { UsageRow } from '../../src/core/usage.ts';
+import { priceUsage } from '../../src/core/usage-cost.ts';
 import { settleAsObserved } from '../../src/workers/observed-state.ts';
 import type { Random } from '../random.ts';
 import type { SimulatedGuest } from './guests.ts';

@@ -7,7 +7,7 @@ import { type Budget, type Forecast, forecastMonthEnd, THRESHOLDS_PERCENT } from
 import { dayOf } from './day.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { PRICED_BY } from './price-book.ts';
-import type { PricedUsage, UsageRow } from './usage-cost.ts';
+import type { PricedUsage, UsageRow } from './usage.ts';
 
 /** What usage has to be grouped by to be held against budgets. */
 export const SPENDING_GROUPS = ['provider', 'team'] as const;

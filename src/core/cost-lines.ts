@@ -6,7 +6,7 @@
 import { DAY_MS, type Day, dayText, splitByDay } from './day.ts';
 import { add, type Exact, roundLines, scale, sum } from './exact.ts';
 import { type FixedLine, isPricedOn, nodeCostPerDay, type PriceBook } from './price-book.ts';
-import type { CostLine } from './usage-cost.ts';
+import type { CostLine } from './usage.ts';
 
 export interface MeteredLine {
   /** The teller's own: told twice it counts once. */

@@ -1,7 +1,7 @@
 /** What callers ask about money, and what they are told: the same from every transport. */
 import type { BilledDay } from './billed.ts';
 import { DAY_MS, dayOf, monthStartMs } from './day.ts';
-import type { CostGroup, CostLine, PricedUsage } from './usage-cost.ts';
+import type { CostGroup, CostLine, PricedUsage } from './usage.ts';
 
 export interface CostOptions {
   /** Unix time, ms. Default: the beginning of this month (UTC). */
@@ -72,11 +72,15 @@ export function planCostQuery(
   return { fromMs: widenDown(from), toMs: widenUp(to), nowMs, groupBy: groups, limit };
 }
 
-/** The dearest lines, and the sum of the others. */
-export function limitLines(lines: readonly CostLine[], limit: number): Pick<CostsView, 'lines' | 'others'> {
+/** The dearest lines, and the sum of the others. @param beyond those that are not among the lines any more */
+export function limitLines(
+  lines: readonly CostLine[],
+  limit: number,
+  beyond: CostsView['others'],
+): Pick<CostsView, 'lines' | 'others'> {
   const others = lines.slice(limit);
-  const microUsd = others.reduce((sum, line) => sum + line.microUsd, 0);
-  return { lines: lines.slice(0, limit), others: { lines: others.length, microUsd } };
+  const microUsd = others.reduce((sum, line) => sum + line.microUsd, beyond.microUsd);
+  return { lines: lines.slice(0, limit), others: { lines: beyond.lines + others.length, microUsd } };
 }
 
 /** For spreadsheets. A text that one might take for a formula is led in by an apostrophe. */

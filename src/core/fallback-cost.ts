@@ -4,7 +4,7 @@
  */
 import { holdsMemory, PRICED_BY } from './price-book.ts';
 import type { ProviderName } from './provider-name.ts';
-import { type CostLine, timeIn } from './usage-cost.ts';
+import { type CostLine, timeIn } from './usage.ts';
 
 export interface FallbackCost {
   readonly microUsd: number;

@@ -6,7 +6,8 @@ import { asUnder, COUNTERFACTUALS, type CounterfactualName, type SandboxHistory 
 import { DAY_MS, type Day, splitByDay } from './day.ts';
 import type { LedgerEntry } from './ledger.ts';
 import type { PriceBook } from './price-book.ts';
-import { priceUsage, type UsageRow } from './usage-cost.ts';
+import type { UsageRow } from './usage.ts';
+import { priceUsage } from './usage-cost.ts';
 
 /** Most and least favourable reading of a policy. */
 export interface Bounds {

@@ -4,6 +4,7 @@ import { otherCosts } from '../core/cost-lines.ts';
 import { type CostRates, ratesPerHour } from '../core/cost-rate.ts';
 import { type CostQuery, type CostsView, limitLines } from '../core/costs.ts';
 import type { PriceBook } from '../core/price-book.ts';
+import { type PricedSandboxes, priceSandboxes } from '../core/sandbox-cost.ts';
 import { priceUsage } from '../core/usage-cost.ts';
 import {
   type PriceBookText,
@@ -53,18 +54,15 @@ export function createCosts({ redis, keys, ledger, billedDays, costLines }: Cost
       const [book, open] = await Promise.all([prices(), ledger.openIntervals()]);
       return ratesPerHour(book, open, nowMs);
     },
-    async read({ fromMs, toMs, nowMs, groupBy, limit, teamId }) {
-      const bySandbox = groupBy.includes('sandbox');
-      const [book, all, billed, metered] = await Promise.all([
-        prices(),
-        ledger.usage({ fromMs, toMs, nowMs, bySandbox }),
+    async read(query) {
+      const { fromMs, toMs, groupBy, limit, teamId } = query;
+      const book = await prices();
+      const [{ beyond, ...priced }, billed, metered] = await Promise.all([
+        priceSandboxTime(ledger, book, query),
         // A bill is of the whole account: no team's business.
         teamId === undefined ? billedDays.within({ fromMs, toMs }) : [],
         teamId === undefined ? costLines.all() : [],
       ]);
-      const rows = teamId === undefined ? all : all.filter((row) => row.teamId === teamId);
-      const withNodes = teamId === undefined;
-      const priced = priceUsage(book, rows, { groupBy, fromMs, toMs, withNodes });
       const byDay = groupBy.includes('day');
       const other = otherCosts(teamId === undefined ? book : {}, metered, { fromMs, toMs, byDay });
       const lines = [...priced.lines, ...other.lines].sort((a, b) => b.microUsd - a.microUsd);
@@ -77,9 +75,24 @@ export function createCosts({ redis, keys, ledger, billedDays, costLines }: Cost
         ...priced,
         totalMicroUsd: priced.totalMicroUsd + other.totalMicroUsd,
         otherMicroUsd: other.totalMicroUsd,
-        ...limitLines(lines, limit),
+        ...limitLines(lines, limit, beyond),
         billed,
       };
     },
   };
+}
+
+async function priceSandboxTime(
+  ledger: LedgerStore,
+  book: PriceBook,
+  { fromMs, toMs, nowMs, groupBy, limit, teamId }: CostQuery,
+): Promise<PricedSandboxes> {
+  const time = { fromMs, toMs, nowMs };
+  const options = { groupBy, fromMs, toMs, withNodes: teamId === undefined };
+  if (groupBy.includes('sandbox')) {
+    return priceSandboxes(book, await ledger.sandboxUsage(time), { ...options, limit, teamId });
+  }
+  const all = await ledger.usage({ ...time, bySandbox: false });
+  const rows = teamId === undefined ? all : all.filter((row) => row.teamId === teamId);
+  return { ...priceUsage(book, rows, options), beyond: { lines: 0, microUsd: 0 } };
 }

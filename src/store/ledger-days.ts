@@ -7,7 +7,7 @@ import { DAY_MS, type Day, splitByDay } from '../core/day.ts';
 import type { LedgerAccount, LedgerEntry } from '../core/ledger.ts';
 import { BILLING_STATES, type BillingState } from '../core/price-book.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
-import type { UsageRow } from '../core/usage-cost.ts';
+import type { UsageRow } from '../core/usage.ts';
 import { decodeAccount, encodeAccount } from './ledger-encoding.ts';
 import { appendMeantFor, meantForBehind } from './meant-for.ts';
 import type { Fields } from './records.ts';
@@ -75,7 +75,7 @@ export function usageField(
   return appendMeantFor(JSON.stringify(list), meantFor);
 }
 
-const stateSchema = z.enum(BILLING_STATES);
+export const stateSchema = z.enum(BILLING_STATES);
 const optional = z.string().nullable();
 // What a later release adds at the end is passed over.
 const usageSchema = z.tuple(
@@ -121,17 +121,6 @@ function readUsageField(field: string): AlikeUsage {
     ...(preset === null ? {} : { preset }),
     ...(meantFor === undefined ? {} : { meantFor }),
   };
-}
-
-/** The time of each guest in each state. */
-export function guestRows(day: Day, guests: Fields, accounts: Fields): readonly UsageRow[] {
-  const known = new Map<string, LedgerAccount>();
-  return Object.entries(guests).flatMap(([field, ms]) => {
-    const cut = field.lastIndexOf('|');
-    const account = accountIn(known, accounts, field.slice(0, cut));
-    const state = stateSchema.parse(field.slice(cut + 1));
-    return account ? [{ ...account, day, ms: Number(ms), state }] : [];
-  });
 }
 
 /** A piece of one guest's time in one state. */

@@ -6,20 +6,32 @@
  * Tables are kept in memory under their version, so a month that nobody wrote to since costs no reading.
  */
 import type { Redis } from 'ioredis';
-import { DAY_MS, type Day, type DayPart, dayOf, dayText, splitByDay } from '../core/day.ts';
-import { accrue, type LedgerAccount } from '../core/ledger.ts';
-import type { BillingState } from '../core/price-book.ts';
-import type { UsageRow } from '../core/usage-cost.ts';
+import { DAY_MS, type Day, dayOf, dayText, splitByDay } from '../core/day.ts';
+import { accrue } from '../core/ledger.ts';
+import { rowsByKind, rowsBySandbox, type SandboxUsage, type UsageColumns } from '../core/sandbox-usage.ts';
+import type { UsageRow } from '../core/usage.ts';
 import type { Keys } from './keys.ts';
-import { guestRows, type Piece, pieceRows, usageField, usageRows } from './ledger-days.ts';
+import {
+  clipPieces,
+  createNames,
+  entryColumns,
+  guestColumns,
+  type Names,
+  type PieceColumns,
+  pieceColumns,
+} from './ledger-columns.ts';
+import { usageRows } from './ledger-days.ts';
 import { readEntry, readOpen } from './ledger-encoding.ts';
 import type { Fields } from './records.ts';
 
-export interface UsageQuery {
+export interface UsageTime {
   readonly fromMs: number;
   /** What is later than now is left out. */
   readonly toMs: number;
   readonly nowMs: number;
+}
+
+export interface UsageQuery extends UsageTime {
   /** Whether rows say which sandbox they are of; only as far back as intervals themselves are kept. */
   readonly bySandbox: boolean;
 }
@@ -27,41 +39,43 @@ export interface UsageQuery {
 export interface UsageReader {
   /** Rows that are alike may come more than once: they add up. */
   usage(query: UsageQuery): Promise<readonly UsageRow[]>;
+  /** The same by sandbox, for many. */
+  sandboxUsage(time: UsageTime): Promise<SandboxUsage>;
 }
-
-type Kind = 'usage' | 'guests' | 'pieces';
 
 interface Wanted {
   readonly day: Day;
-  readonly kind: Kind;
+  readonly kind: Table['kind'];
   /** What of the day is asked for. */
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-interface Table {
-  readonly version: string;
-  readonly rows: readonly UsageRow[];
-  readonly pieces: readonly Piece[];
+type Table =
+  | { readonly kind: 'usage'; readonly version: string; readonly rows: readonly UsageRow[] }
+  | { readonly kind: 'guests'; readonly version: string; readonly columns: UsageColumns }
+  | { readonly kind: 'pieces'; readonly version: string; readonly pieces: PieceColumns };
+
+/** Tables and the names of sandboxes that their columns count by. */
+interface Memory {
+  readonly tables: Map<string, Table>;
+  readonly sandboxes: Names;
 }
 
-/** 13 months of tables; a day of a busy fleet is some MB by guest, most are far below. */
+/** 13 months of tables; a day of a busy fleet is half a MB by guest, most are far below. */
 const TABLES_IN_MEMORY = 400;
+/** Some 100 MB of names: then all is read anew, and those of old days are forgotten. */
+const SANDBOXES_IN_MEMORY = 1_000_000;
+/** A busy day by guest is 3 MB: so neither Redis nor this process is kept from others for long. */
+const TABLES_AT_ONCE = 2;
 /** Someone writes every ten seconds or so; a reader that is overtaken this often reads everything at once. */
 const MAX_READS = 4;
 
 export function createUsageReader(redis: Redis, keys: Keys): UsageReader {
-  const tables = new Map<string, Table>();
-
-  function keep(name: string, table: Table): void {
-    tables.delete(name);
-    tables.set(name, table);
-    const [oldest] = tables.keys();
-    if (tables.size > TABLES_IN_MEMORY && oldest !== undefined) tables.delete(oldest);
-  }
+  let memory: Memory = { tables: new Map(), sandboxes: createNames() };
 
   /** One transaction: what is asked of Redis is of one instant. */
-  async function read(wanted: readonly Wanted[]) {
+  async function read(wanted: readonly Wanted[], { tables, sandboxes }: Memory) {
     const { journal, open, versions } = keys.ledger;
     const multi = redis.multi().hgetall(versions).lrange(journal, 0, -1).hgetall(open);
     for (const { day, kind } of wanted) {
@@ -76,37 +90,91 @@ export function createUsageReader(redis: Redis, keys: Keys): UsageReader {
     });
     const [found, waiting, current, ...rest] = replies as [Fields, string[], Fields, ...unknown[]];
     const known: Parameters<typeof usageRows>[2] = new Map();
+    const next = <T>() => rest.shift() as T;
     for (const each of wanted) {
       const { day, kind } = each;
       const version = found[dayText(day)] ?? '0';
-      if (kind === 'usage') {
-        const rows = usageRows(day, rest.shift() as Fields, known);
-        keep(nameOf(each), { version, rows, pieces: [] });
-        continue;
-      }
-      const [first, accounts] = rest.splice(0, 2) as [unknown, Fields];
-      const rows = kind === 'guests' ? guestRows(day, first as Fields, accounts) : [];
-      const pieces = kind === 'pieces' ? pieceRows(day, first as string[], accounts) : [];
-      keep(nameOf(each), { version, rows, pieces });
+      keep(tables, nameOf(each), makeTable({ day, kind, version, next, known, sandboxes }));
     }
     return { versions: found, waiting, current };
   }
 
+  /** What is asked for, of one instant: tables that are whole, and what is in no table yet. */
+  async function collect(query: UsageQuery) {
+    if (memory.sandboxes.list.length > SANDBOXES_IN_MEMORY) {
+      memory = { tables: new Map(), sandboxes: createNames() };
+    }
+    const { tables, sandboxes } = memory;
+    const wanted = wantedFor(query);
+    let missing: readonly Wanted[] = wanted.filter((each) => !tables.has(nameOf(each)));
+    for (; missing.length > TABLES_AT_ONCE; missing = missing.slice(TABLES_AT_ONCE)) {
+      await read(missing.slice(0, TABLES_AT_ONCE), { tables, sandboxes });
+    }
+    for (let reads = 1; ; reads += 1) {
+      const { versions, waiting, current } = await read(missing, { tables, sandboxes });
+      const isStale = (each: Wanted) =>
+        tables.get(nameOf(each))?.version !== (versions[dayText(each.day)] ?? '0');
+      missing = reads < MAX_READS ? wanted.filter(isStale) : wanted;
+      if (missing.length > 0 && reads <= MAX_READS) continue;
+      const found = wanted.flatMap((each) => {
+        const table = tables.get(nameOf(each));
+        return table ? [{ ...each, table }] : [];
+      });
+      return { found, recent: recentColumns(query, waiting, current, sandboxes), sandboxes };
+    }
+  }
+
+  async function sandboxUsage(time: UsageTime): Promise<SandboxUsage> {
+    const { found, recent, sandboxes } = await collect({ ...time, bySandbox: true });
+    const tables = found.flatMap(({ table, fromMs, toMs }) => {
+      if (table.kind === 'usage') return [];
+      return [table.kind === 'guests' ? table.columns : clipPieces(table.pieces, { fromMs, toMs })];
+    });
+    return { sandboxIds: sandboxes.list, tables: [...tables, recent] };
+  }
+
   return {
+    sandboxUsage,
     async usage(query) {
-      const wanted = wantedFor(query);
-      let missing: readonly Wanted[] = wanted.filter((each) => !tables.has(nameOf(each)));
-      for (let reads = 1; ; reads += 1) {
-        const { versions, waiting, current } = await read(missing);
-        const isStale = (each: Wanted) =>
-          tables.get(nameOf(each))?.version !== (versions[dayText(each.day)] ?? '0');
-        missing = reads < MAX_READS ? wanted.filter(isStale) : wanted;
-        if (missing.length > 0 && reads <= MAX_READS) continue;
-        const known = wanted.flatMap((each) => rowsOf(tables.get(nameOf(each)), each, query));
-        return [...known, ...recentRows(query, waiting, current)];
-      }
+      if (query.bySandbox) return rowsBySandbox(await sandboxUsage(query));
+      const { found, recent } = await collect(query);
+      const rows = found.flatMap(({ table, fromMs, toMs }) => {
+        if (table.kind === 'usage') return table.rows;
+        return table.kind === 'pieces' ? rowsByKind(clipPieces(table.pieces, { fromMs, toMs })) : [];
+      });
+      return [...rows, ...rowsByKind(recent)];
     },
   };
+}
+
+function keep(tables: Map<string, Table>, name: string, table: Table): void {
+  tables.delete(name);
+  tables.set(name, table);
+  const [oldest] = tables.keys();
+  if (tables.size > TABLES_IN_MEMORY && oldest !== undefined) tables.delete(oldest);
+}
+
+interface TableSource extends Pick<Wanted, 'day' | 'kind'> {
+  readonly version: string;
+  /** What Redis answered, in the order in which it was asked. */
+  readonly next: <T>() => T;
+  readonly known: Parameters<typeof usageRows>[2];
+  readonly sandboxes: Names;
+}
+
+function makeTable({ day, kind, version, next, known, sandboxes }: TableSource): Table {
+  switch (kind) {
+    case 'usage':
+      return { kind, version, rows: usageRows(day, next<Fields>(), known) };
+    case 'guests': {
+      const tables = { guests: next<Fields>(), accounts: next<Fields>() };
+      return { kind, version, columns: guestColumns(day, tables, sandboxes) };
+    }
+    case 'pieces': {
+      const tables = { blobs: next<readonly string[]>(), accounts: next<Fields>() };
+      return { kind, version, pieces: pieceColumns(day, tables, sandboxes) };
+    }
+  }
 }
 
 function nameOf({ day, kind }: Wanted): string {
@@ -121,67 +189,15 @@ function wantedFor({ fromMs, toMs, nowMs, bySandbox }: UsageQuery): readonly Wan
   });
 }
 
-function rowsOf(
-  table: Table | undefined,
-  { kind, fromMs, toMs }: Wanted,
-  { bySandbox }: UsageQuery,
-): readonly UsageRow[] {
-  if (table === undefined) return [];
-  if (kind !== 'pieces') return table.rows;
-  return clip(table.pieces, { fromMs, toMs }, bySandbox);
-}
-
-/** What is in no table yet. */
-function recentRows(
-  { fromMs, toMs, nowMs, bySandbox }: UsageQuery,
+function recentColumns(
+  { fromMs, toMs, nowMs }: UsageTime,
   waiting: readonly string[],
   current: Fields,
-): readonly UsageRow[] {
+  sandboxes: Names,
+): UsageColumns {
   const closed = waiting.flatMap((encoded) => readEntry(encoded) ?? []);
   const open = Object.values(current)
     .flatMap((encoded) => readOpen(encoded) ?? [])
     .flatMap((interval) => accrue(interval, nowMs) ?? []);
-  return clip([...closed, ...open], { fromMs, toMs: Math.min(toMs, nowMs) }, bySandbox);
-}
-
-/** Sums up by account and state first: a busy day has tens of thousands of pieces, and few sums. */
-function clip(
-  pieces: readonly Piece[],
-  time: { readonly fromMs: number; readonly toMs: number },
-  bySandbox: boolean,
-): readonly UsageRow[] {
-  const sums = new Map<LedgerAccount, Map<string, Mutable<UsageRow>>>();
-  for (const { account, state, fromMs, toMs } of pieces) {
-    for (const part of splitByDay(Math.max(fromMs, time.fromMs), Math.min(toMs, time.toMs))) {
-      const ofAccount = sums.get(account) ?? new Map<string, Mutable<UsageRow>>();
-      sums.set(account, ofAccount);
-      const name = `${state}|${part.day}`;
-      const row = ofAccount.get(name);
-      if (row) row.ms += part.toMs - part.fromMs;
-      else ofAccount.set(name, rowOf(account, state, part, bySandbox));
-    }
-  }
-  return bySandbox ? [...sums.values()].flatMap((of) => [...of.values()]) : mergeAlike(sums);
-}
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-function rowOf(account: LedgerAccount, state: BillingState, part: DayPart, bySandbox: boolean): UsageRow {
-  const { guestId: _, sandboxId, ...dimensions } = account;
-  const row = { ...dimensions, state, day: part.day, ms: part.toMs - part.fromMs };
-  return bySandbox ? { ...row, sandboxId } : row;
-}
-
-/** One row for all guests that differ in nothing but their id. */
-function mergeAlike(sums: ReadonlyMap<LedgerAccount, ReadonlyMap<string, UsageRow>>): readonly UsageRow[] {
-  const merged = new Map<string, Mutable<UsageRow>>();
-  for (const [account, ofAccount] of sums) {
-    for (const [name, row] of ofAccount) {
-      const field = `${usageField(account, row.state)}|${name}`;
-      const known = merged.get(field);
-      if (known) known.ms += row.ms;
-      else merged.set(field, { ...row });
-    }
-  }
-  return [...merged.values()];
+  return entryColumns([...closed, ...open], { fromMs, toMs: Math.min(toMs, nowMs) }, sandboxes);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { fallbackCost } from '../../src/core/fallback-cost.ts';
 import type { LedgerAccount } from '../../src/core/ledger.ts';
-import type { CostLine } from '../../src/core/usage-cost.ts';
+import type { CostLine } from '../../src/core/usage.ts';
 import { connectRedis } from '../../src/platform/redis.ts';
 import { bill } from '../../src/store/billing.ts';
 import { decodeAccount, encodeAccount } from '../../src/store/ledger-encoding.ts';

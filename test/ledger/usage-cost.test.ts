@@ -4,7 +4,8 @@ import { splitByDay } from '../../src/core/day.ts';
 import { sum, toMicroUsd } from '../../src/core/exact.ts';
 import { type LedgerEntry, priceEntry } from '../../src/core/ledger.ts';
 import { BILLING_STATES } from '../../src/core/price-book.ts';
-import { type PricedUsage, priceUsage, type UsageRow } from '../../src/core/usage-cost.ts';
+import type { PricedUsage, UsageRow } from '../../src/core/usage.ts';
+import { priceUsage } from '../../src/core/usage-cost.ts';
 import { account, at, BOOK, nodeAccount, STANDARD_SIZE } from './ledger-case.ts';
 
 type Interval = Pick<LedgerEntry, 'account' | 'state' | 'fromMs' | 'toMs'>;

@@ -3,7 +3,7 @@ import { asUnder } from '../../src/core/counterfactual.ts';
 import { DAY_MS, dayOf } from '../../src/core/day.ts';
 import { sum, toMicroUsd } from '../../src/core/exact.ts';
 import { type LedgerEntry, priceEntry } from '../../src/core/ledger.ts';
-import type { UsageRow } from '../../src/core/usage-cost.ts';
+import type { UsageRow } from '../../src/core/usage.ts';
 import { describeCost } from '../../src/dashboard/cost-line.ts';
 import { createCostsReader } from '../../src/dashboard/costs/read-costs.ts';
 import { type CostsSnapshot, viewMonth } from '../../src/dashboard/costs/view-costs.ts';

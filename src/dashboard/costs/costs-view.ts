@@ -3,7 +3,7 @@ import type { BudgetView, Forecast } from '../../core/budget.ts';
 import type { FallbackCost } from '../../core/fallback-cost.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
 import type { PeriodSavings } from '../../core/savings.ts';
-import type { NodeCost, Unpriced } from '../../core/usage-cost.ts';
+import type { NodeCost, Unpriced } from '../../core/usage.ts';
 
 /** One provider, team or preset in this month. */
 export interface GroupCost {

@@ -8,7 +8,8 @@ import type { OpenInterval } from '../../core/ledger.ts';
 import { holdsMemory, type PriceBook } from '../../core/price-book.ts';
 import { PROVIDER_NAMES, type ProviderName } from '../../core/provider-name.ts';
 import { TARGET } from '../../core/savings.ts';
-import { type CostGroup, type CostLine, priceUsage, timeIn, type UsageRow } from '../../core/usage-cost.ts';
+import { type CostGroup, type CostLine, timeIn, type UsageRow } from '../../core/usage.ts';
+import { priceUsage } from '../../core/usage-cost.ts';
 import { onMorph } from '../../core/usage-on-morph.ts';
 import type { DayCost, GroupCost, MonthSavings, MonthView, ProviderCost, WholeBill } from './costs-view.ts';
 

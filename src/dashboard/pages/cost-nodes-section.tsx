@@ -1,4 +1,4 @@
-import type { NodeCost } from '../../core/usage-cost.ts';
+import type { NodeCost } from '../../core/usage.ts';
 import { money, percent } from './money.ts';
 import { Section } from './parts.tsx';
 

@@ -1,7 +1,7 @@
 import { Option } from 'commander';
 import type { CostsView } from '../../core/costs.ts';
 import { dayOf, dayText } from '../../core/day.ts';
-import { COST_GROUPS, type CostGroup } from '../../core/usage-cost.ts';
+import { COST_GROUPS, type CostGroup } from '../../core/usage.ts';
 import { hours, renderSheets, type Sheet, usd } from '../sheet.ts';
 import { type AddCommand, asking } from './command.ts';
 import { instant, wholeNumber } from './options.ts';

@@ -5,7 +5,7 @@ import { fallbackCost } from '../../core/fallback-cost.ts';
 import type { OperationKind } from '../../core/operation.ts';
 import type { ProviderName } from '../../core/provider-name.ts';
 import type { PeriodSavings } from '../../core/savings.ts';
-import type { CostLine } from '../../core/usage-cost.ts';
+import type { CostLine } from '../../core/usage.ts';
 import type { OperationView, ProviderView } from '../../core/views.ts';
 import { type Latency, type Review, reviewSheets, type VirtualMachines } from '../review.ts';
 import { renderSheets } from '../sheet.ts';

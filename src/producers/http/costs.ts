@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { costsToCsv } from '../../core/costs.ts';
-import { COST_GROUPS } from '../../core/usage-cost.ts';
+import { COST_GROUPS } from '../../core/usage.ts';
 import type { LifecycleService } from '../lifecycle-service.ts';
 import { commaList, wholeNumber } from './query.ts';
 import { defineRoute, type Route } from './route.ts';

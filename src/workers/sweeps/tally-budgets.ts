@@ -15,7 +15,8 @@ import {
 import { fixedPerHour, otherCosts } from '../../core/cost-lines.ts';
 import { dayOf, monthStartMs, monthText } from '../../core/day.ts';
 import { toMicroUsd } from '../../core/exact.ts';
-import { type PricedUsage, priceUsage } from '../../core/usage-cost.ts';
+import type { PricedUsage } from '../../core/usage.ts';
+import { priceUsage } from '../../core/usage-cost.ts';
 import type { StoredReservation, Tally } from '../../store/budgets.ts';
 import type { Store } from '../../store/store.ts';
 import type { SweepDeps, SweepRunOptions } from '../sweep.ts';
