@@ -78,6 +78,35 @@ describe.skipIf(!inject('hasBrowser'))('the costs page in a browser', () => {
     await page.context().close();
   });
 
+  test('on paper a chart that was drawn for a wide screen stays within its frame, and no heading is missing', async () => {
+    const { page } = await open({ viewport: { width: 1280, height: 800 } });
+    await page.waitForSelector('.chart canvas');
+    await page.emulateMedia({ media: 'print' });
+    // A sheet of A4 is narrower, and is laid out before any script hears of it.
+    const outside = await page.evaluate(`(() => {
+      document.body.style.width = '718px';
+      const right = (element) => element.getBoundingClientRect().right;
+      const canvases = [...document.querySelectorAll('.chart canvas')];
+      return canvases.map((canvas) => right(canvas) - right(canvas.closest('figure'))).filter((beyond) => beyond > 0);
+    })()`);
+    expect(outside).toEqual([]);
+    const headings = page.locator('[aria-labelledby=where] thead th');
+    expect(await headings.count()).toBe(18);
+    expect(await page.locator('[aria-labelledby=where] thead th:visible').count()).toBe(18);
+    await page.context().close();
+  });
+
+  test.each([
+    ['a phone', PHONE, 'screen'],
+    ['paper', { width: 718, height: 1000 }, 'print'],
+  ] as const)('on %s each table says what it is by', async (_what, viewport, media) => {
+    const { page } = await open({ viewport });
+    await page.emulateMedia({ media });
+    const captions = page.locator('[aria-labelledby=where] caption:visible');
+    expect(await captions.allTextContents()).toEqual(['By provider', 'By team', 'By preset']);
+    await page.context().close();
+  });
+
   test('without JavaScript the numbers and the tables are there, and no empty chart', async () => {
     const { page } = await open({ javaScriptEnabled: false });
     expect(await page.locator('.tile strong').first().textContent()).toMatch(/^\$\d+\.\d\d$/);

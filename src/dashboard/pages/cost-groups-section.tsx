@@ -42,7 +42,8 @@ function Groups({
   const rest = groups.slice(MAX_ROWS);
   return (
     <div class="scrolls">
-      <table class="cards">
+      <table class="cards groups">
+        <caption>By {by.toLowerCase()}</caption>
         <thead>
           <tr>
             <th scope="col">{by}</th>

@@ -30,7 +30,11 @@ export function SandboxesSection({ table, principal, atMs }: Props) {
               <th scope="col">Preset</th>
               <th scope="col">Team</th>
               <th scope="col">Endpoints</th>
-              {acts && <th scope="col">Actions</th>}
+              {acts && (
+                <th scope="col" class="acts">
+                  Actions
+                </th>
+              )}
             </tr>
           </thead>
           <tbody>
