@@ -1,24 +1,28 @@
 /** Figures for people: the same sheets as columns at a terminal, or as Markdown for a review. */
 import { columns } from './describe-sandbox.ts';
-import { fold } from './fit.ts';
-import { ENDLESS, type Format, table } from './output.ts';
+import { fittingTable, fold } from './fit.ts';
+import { ENDLESS, type Format } from './output.ts';
 
 export interface Sheet {
   readonly title: string;
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
+  /** Heads of the columns that a narrow terminal is not shown, the least useful first. */
+  readonly dispensable?: readonly string[];
   /** Sentences below the table. */
   readonly notes?: readonly string[];
 }
 
-/** @param width of the terminal, in characters, for sentences; Markdown has none */
+/** @param width of the terminal, in characters; Markdown has none */
 export function renderSheets(sheets: readonly Sheet[], format: Format, width = ENDLESS): string {
   const render = format === 'markdown' ? asMarkdown : (sheet: Sheet) => asColumns(sheet, width);
   return sheets.map(render).join('\n\n');
 }
 
-function asColumns({ title, head, rows, notes = [] }: Sheet, width: number): string {
-  const body = rows.length === 0 ? [] : [isPairs(rows) ? columns(rows, width) : table(head, rows)];
+function asColumns({ title, head, rows, dispensable = [], notes = [] }: Sheet, width: number): string {
+  const fitted = () =>
+    isPairs(rows) ? columns(rows, width) : fittingTable(head, rows, { width, dispensable });
+  const body = rows.length === 0 ? [] : [fitted()];
   return [title, ...body, ...notes.map((note) => fold(note, width))].join('\n');
 }
 

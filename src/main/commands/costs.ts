@@ -50,6 +50,7 @@ export function costsSheet(costs: CostsView): Sheet {
   return {
     title: `Costs from ${dayText(dayOf(costs.fromMs))} to ${new Date(costs.toMs).toISOString().slice(0, 16)} UTC`,
     head: [groupBy.join(' ') || 'all', 'cost', 'running', 'paused'],
+    dispensable: ['paused', 'running'],
     rows: [...rows, ['total', usd(costs.totalMicroUsd), '', '']],
     notes: [
       ...unpriced.map(

@@ -37,21 +37,25 @@ const POLICY_TEXTS: Readonly<Record<CounterfactualName, string>> = {
   old_rule: 'the old rule',
 };
 
+/** What it would have cost, and in brackets how much less it did. */
+function headOf(name: CounterfactualName): string {
+  return `${POLICY_TEXTS[name]} (saved)`;
+}
+
 export function savingsSheet(savings: SavingsView, periods: readonly PeriodSavings[]): Sheet {
   const { methods, comparedAtMs } = savings;
   return {
     title: 'Savings',
-    head: ['period', 'cost', ...COUNTERFACTUALS.flatMap((name) => [POLICY_TEXTS[name], 'saved'])],
+    head: ['period', 'cost', ...COUNTERFACTUALS.map(headOf)],
+    dispensable: [headOf('no_idle_suspend'), headOf('old_rule')],
     rows: periods.map(({ period, actualMicroUsd, under, savedPercent }) => [
       period,
       usd(actualMicroUsd),
-      ...COUNTERFACTUALS.flatMap((name) => {
+      ...COUNTERFACTUALS.map((name) => {
         const { lowerMicroUsd, upperMicroUsd } = under[name];
         const [lower, upper] = savedPercent[name];
-        return [
-          usdRange(lowerMicroUsd, upperMicroUsd),
-          lower === upper ? `${lower} %` : `${lower} to ${upper} %`,
-        ];
+        const saved = lower === upper ? `${lower} %` : `${lower} to ${upper} %`;
+        return `${usdRange(lowerMicroUsd, upperMicroUsd)} (${saved})`;
       }),
     ]),
     notes: [

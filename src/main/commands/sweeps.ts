@@ -1,11 +1,11 @@
 /** `cmux-lifecycle sweeps …`: what they did and when they come next; run, try out, pause and resume each. */
 import type { Command } from 'commander';
-import type { SweepAction, SweepRun, SweepSchedule, SweepView } from '../../core/sweep.ts';
+import type { SweepAction, SweepRun, SweepView } from '../../core/sweep.ts';
 import type { Send } from '../../producers/fetch-transport.ts';
 import { createSweepControl, type SweepControl } from '../../queues/sweep-queues.ts';
 import type { Store } from '../../store/store.ts';
 import { type Variables, withConnection } from '../connection.ts';
-import { table } from '../output.ts';
+import { describeRun, describeSweeps } from '../describe-sweeps.ts';
 import { type AddCommand, outputOf } from './command.ts';
 
 const CLI = 'cli';
@@ -23,7 +23,7 @@ export const addSweeps: AddCommand = (program, context) => {
     .action((_options, command: Command) =>
       withSweeps(environment, async (steering) => {
         const listed = await steering.list();
-        outputOf(command, context).show(listed, () => describe(listed, Date.now()));
+        outputOf(command, context).show(listed, (width) => describeSweeps(listed, Date.now(), width));
       }),
     );
 
@@ -133,36 +133,4 @@ async function runAndWait(steering: Steering, name: string, dryRun: boolean): Pr
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
   throw new Error(`run ${runId} of ${name} has not ended: does a process with the sweeps run?`);
-}
-
-function describeRun({ counts, dryRun, tookMs, error }: SweepRun): string {
-  if (error !== undefined) return `failed after ${tookMs} ms: ${error}`;
-  const parts = Object.entries(counts).map(([what, count]) => `${what} ${count}`);
-  return `${dryRun ? 'would have: ' : ''}${parts.join(', ')} (${tookMs} ms)`;
-}
-
-function describe(sweeps: readonly SweepView[], nowMs: number): string {
-  if (sweeps.length === 0) return 'No process has announced a sweep yet.';
-  return table(
-    ['sweep', 'schedule', 'next', 'last'],
-    sweeps.map(({ name, schedule, nextAtMs, paused, lastRun }) => {
-      const next = nextAtMs === undefined ? 'no process runs it' : `in ${seconds(nextAtMs - nowMs)}`;
-      return [
-        name,
-        describeSchedule(schedule),
-        paused ? `paused by ${paused.by}` : next,
-        lastRun ? `${seconds(nowMs - lastRun.startedAtMs)} ago: ${describeRun(lastRun)}` : 'never',
-      ];
-    }),
-  );
-}
-
-function describeSchedule(schedule: SweepSchedule): string {
-  return 'everyMs' in schedule
-    ? `every ${seconds(schedule.everyMs)}`
-    : `${schedule.cron} ${schedule.timeZone}`;
-}
-
-function seconds(ms: number): string {
-  return `${Math.max(0, Math.round(ms / 100) / 10)} s`;
 }
