@@ -16,6 +16,7 @@
  */
 import { DAY_MS } from './day.ts';
 import type { LedgerEntry } from './ledger.ts';
+import { placedOnMorph, stateOnMorph } from './usage-on-morph.ts';
 
 export const COUNTERFACTUALS = ['all_on_morph', 'no_idle_suspend', 'old_rule'] as const;
 export type CounterfactualName = (typeof COUNTERFACTUALS)[number];
@@ -48,14 +49,8 @@ export function asUnder(name: CounterfactualName, history: SandboxHistory): Read
   }
 }
 
-/** Morph has no nodes, and what lies on it lies with its memory. */
 function onMorph(entry: LedgerEntry): LedgerEntry {
-  const { node: _node, ...account } = entry.account;
-  return {
-    ...entry,
-    state: entry.state === 'stored' ? 'paused' : entry.state,
-    account: { ...account, provider: 'morph', failureDomain: 'morph' },
-  };
+  return { ...entry, state: stateOnMorph(entry.state), account: placedOnMorph(entry.account) };
 }
 
 function asRunning(entry: LedgerEntry): LedgerEntry {

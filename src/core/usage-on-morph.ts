@@ -1,12 +1,22 @@
-/** The counterfactual `all_on_morph` for added-up usage: the same time, paused as it was, at Morph's prices. */
+/** The counterfactual `all_on_morph`: the same time, paused as it was, at Morph's prices. */
+import type { BillingState } from './price-book.ts';
+import type { ProviderName } from './provider-name.ts';
 import type { UsageRow } from './usage.ts';
 
-/** Morph has no nodes, and what lies on it lies with its memory. */
-export function onMorph({ node: _node, ...row }: UsageRow): UsageRow {
-  return {
-    ...row,
-    provider: 'morph',
-    failureDomain: 'morph',
-    state: row.state === 'stored' ? 'paused' : row.state,
-  };
+/** For added-up usage. */
+export function onMorph(row: UsageRow): UsageRow {
+  return { ...placedOnMorph(row), state: stateOnMorph(row.state) };
+}
+
+/** Morph has no nodes. */
+export function placedOnMorph<T extends { readonly provider: ProviderName; readonly node?: string }>({
+  node: _node,
+  ...rest
+}: T) {
+  return { ...rest, provider: 'morph', failureDomain: 'morph' } as const;
+}
+
+/** What lies on Morph lies with its memory. */
+export function stateOnMorph(state: BillingState): BillingState {
+  return state === 'stored' ? 'paused' : state;
 }
