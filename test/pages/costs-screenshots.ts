@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, test } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
+import { startTestRedis, type TestRedis } from '../support/redis.ts';
 import { type CostsWorld, startCostsWorld } from './costs-world.ts';
 
 const IMAGES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
@@ -9,12 +10,16 @@ const DESKTOP = { viewport: { width: 1280, height: 800 } };
 
 let browser: Browser;
 let world: CostsWorld;
+/** Of its own: the other pages' deployment has the same name, and lies in the shared one. */
+let redis: TestRedis;
 beforeAll(async () => {
-  [browser, world] = await Promise.all([launchChromium(), startCostsWorld('example')]);
+  [browser, redis] = await Promise.all([launchChromium(), startTestRedis()]);
+  world = await startCostsWorld({ deployment: 'example', redisUrl: redis.url });
 });
 afterAll(async () => {
   await browser?.close();
   await world?.close();
+  await redis?.stop();
 });
 
 async function openCosts(options: BrowserContextOptions): Promise<Page> {

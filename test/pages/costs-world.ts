@@ -16,7 +16,7 @@ import type { Store } from '../../src/store/store.ts';
 import { compareCosts } from '../../src/workers/sweeps/compare-costs.ts';
 import { flushLedger } from '../../src/workers/sweeps/flush-ledger.ts';
 import { tallyBudgets } from '../../src/workers/sweeps/tally-budgets.ts';
-import { startTestSystem, type TestSystem } from '../support/system.ts';
+import { startTestSystem, type TestSystem, type TestSystemOptions } from '../support/system.ts';
 
 /** The afternoon of a Friday, three weeks into a month, whatever day the test runs on. */
 export const NOW_MS = Date.UTC(2026, 10, 20, 14, 20);
@@ -50,9 +50,11 @@ export interface CostsWorld {
   close(): Promise<void>;
 }
 
-export async function startCostsWorld(deployment?: string): Promise<CostsWorld> {
+export async function startCostsWorld(
+  options: Pick<TestSystemOptions, 'deployment' | 'redisUrl'> = {},
+): Promise<CostsWorld> {
   const test = await startTestSystem({
-    ...(deployment === undefined ? {} : { deployment }),
+    ...options,
     budgets: BUDGETS,
     nowMs: () => NOW_MS,
   });
