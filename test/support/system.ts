@@ -66,6 +66,7 @@ export interface TestSystemOptions {
   readonly sweeps?: boolean;
   readonly budgets?: SystemOptions['budgets'];
   readonly priceBook?: SystemOptions['priceBook'];
+  readonly ledgerDir?: SystemOptions['ledgerDir'];
 }
 
 export interface TestSystem {
@@ -120,6 +121,7 @@ export async function startTestSystem(test: TestSystemOptions = {}): Promise<Tes
     ...(test.webhook ? { webhook: test.webhook } : {}),
     ...(test.budgets ? { budgets: test.budgets } : {}),
     ...(test.priceBook ? { priceBook: test.priceBook } : {}),
+    ...(test.ledgerDir ? { ledgerDir: test.ledgerDir } : {}),
   };
   const system = await startSystem({
     ...options,
