@@ -1,11 +1,11 @@
 /** The part of a rebuild that brings the ledger back from its files, and tells what nobody can know any more. */
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type RestoredLedger, restoreLedger } from '../store/restore-ledger.ts';
+import { LedgerBusyError, type RestoredLedger, restoreLedger } from '../store/restore-ledger.ts';
 import type { Store } from '../store/store.ts';
 import type { ReplayOptions } from './rebuild.ts';
 
-/** A flush that is under way takes some milliseconds, and the lease of one that died ends within a minute. */
+/** Longer than another process may keep the ledger. */
 const TRIES = 70;
 const TRY_AGAIN_MS = 1_000;
 
@@ -25,15 +25,11 @@ export function replayLedger(
       try {
         return describe(await restoreLedger(store, options));
       } catch (error) {
-        if (tries >= TRIES || !isBusy(error)) throw error;
+        if (tries >= TRIES || !(error instanceof LedgerBusyError)) throw error;
         await delay(TRY_AGAIN_MS);
       }
     }
   };
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && error.message.includes('being written by another process');
 }
 
 function describe({

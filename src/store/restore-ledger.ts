@@ -39,15 +39,21 @@ export interface RestoreOptions {
   readonly nowMs: number;
 }
 
+/** Within a minute it is not any more: a flush takes some milliseconds, and one that died loses its lease. */
+export class LedgerBusyError extends Error {
+  override readonly name = 'LedgerBusyError';
+}
+
 /**
  * May be repeated, and on a ledger that is in use: what waits in the journal is written first, then all tables are
  * made anew from the files. From then on flushes note again what is open.
- * @throws when another process writes the ledger; within a minute it does not any more.
+ * @throws LedgerBusyError when another process writes the ledger
  */
 export async function restoreLedger(deps: RestoreDeps, options: RestoreOptions): Promise<RestoredLedger> {
   const writer = await deps.ledger.becomeWriter();
-  if (writer === undefined)
-    throw new Error('the ledger is being written by another process; try again in a minute');
+  if (writer === undefined) {
+    throw new LedgerBusyError('the ledger is being written by another process; try again in a minute');
+  }
   try {
     return await restoreAs(writer, deps, options);
   } finally {

@@ -42,7 +42,7 @@ export async function flushLedger(
     }
     const bill = await flushLines(store, ledgerDir);
     const unreadable = await setAside(deps, writer, bill.unreadable);
-    await store.alerts.clear({ name: 'ledger.unwritable', subject: 'files' }, nowMs());
+    await store.alerts.clearAll([{ name: 'ledger.unwritable', subject: 'files' }], nowMs());
     return { due, written, lines: bill.lines, unreadable };
   } catch (error) {
     if (isFileTrouble(error)) {
@@ -64,7 +64,7 @@ async function findOrigin(
   const found = await readSnapshot(ledgerDir);
   const origin = await writer.nextMark(found);
   if (origin !== undefined) {
-    await store.alerts.clear(behind(ledgerDir), nowMs());
+    await store.alerts.clearAll([behind(ledgerDir)], nowMs());
     return origin;
   }
   await store.alerts.raise(behind(ledgerDir, found), nowMs());
