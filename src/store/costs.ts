@@ -5,6 +5,7 @@ import { type CostRates, ratesPerHour } from '../core/cost-rate.ts';
 import { type CostQuery, type CostsView, limitLines } from '../core/costs.ts';
 import type { PriceBook } from '../core/price-book.ts';
 import { type PricedSandboxes, priceSandboxes } from '../core/sandbox-cost.ts';
+import type { CostGroup } from '../core/usage.ts';
 import { priceUsage } from '../core/usage-cost.ts';
 import {
   type PriceBookText,
@@ -92,7 +93,8 @@ async function priceSandboxTime(
   if (groupBy.includes('sandbox')) {
     return priceSandboxes(book, await ledger.sandboxUsage(time), { ...options, limit, teamId });
   }
-  const all = await ledger.usage({ ...time, bySandbox: false });
+  const differBy: readonly CostGroup[] = teamId === undefined ? groupBy : ['team', ...groupBy];
+  const all = await ledger.usage({ ...time, bySandbox: false, differBy });
   const rows = teamId === undefined ? all : all.filter((row) => row.teamId === teamId);
   return { ...priceUsage(book, rows, options), beyond: { lines: 0, microUsd: 0 } };
 }

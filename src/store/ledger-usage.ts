@@ -8,8 +8,9 @@
 import type { Redis } from 'ioredis';
 import { DAY_MS, type Day, dayOf, dayText, splitByDay } from '../core/day.ts';
 import { accrue } from '../core/ledger.ts';
+import { mergeUsage } from '../core/merge-usage.ts';
 import { rowsByKind, rowsBySandbox, type SandboxUsage, type UsageColumns } from '../core/sandbox-usage.ts';
-import type { UsageRow } from '../core/usage.ts';
+import type { CostGroup, UsageRow } from '../core/usage.ts';
 import type { Keys } from './keys.ts';
 import {
   clipPieces,
@@ -34,6 +35,8 @@ export interface UsageTime {
 export interface UsageQuery extends UsageTime {
   /** Whether rows say which sandbox they are of; only as far back as intervals themselves are kept. */
   readonly bySandbox: boolean;
+  /** Rows that differ in none of these, and cost the same, come as one. Absent: as they are kept. */
+  readonly differBy?: readonly CostGroup[];
 }
 
 export interface UsageReader {
@@ -52,7 +55,13 @@ interface Wanted {
 }
 
 type Table =
-  | { readonly kind: 'usage'; readonly version: string; readonly rows: readonly UsageRow[] }
+  | {
+      readonly kind: 'usage';
+      readonly version: string;
+      readonly rows: readonly UsageRow[];
+      /** By what they differ: the same questions come again and again. */
+      readonly merged: Map<string, readonly UsageRow[]>;
+    }
   | { readonly kind: 'guests'; readonly version: string; readonly columns: UsageColumns }
   | { readonly kind: 'pieces'; readonly version: string; readonly pieces: PieceColumns };
 
@@ -66,6 +75,8 @@ interface Memory {
 const TABLES_IN_MEMORY = 400;
 /** Some 100 MB of names: then all is read anew, and those of old days are forgotten. */
 const SANDBOXES_IN_MEMORY = 1_000_000;
+/** Ways to group that are kept for each day; each is smaller than the day by far. */
+const QUESTIONS_IN_MEMORY = 8;
 /** A busy day by guest is 3 MB: so neither Redis nor this process is kept from others for long. */
 const TABLES_AT_ONCE = 2;
 /** Someone writes every ten seconds or so; a reader that is overtaken this often reads everything at once. */
@@ -139,12 +150,22 @@ export function createUsageReader(redis: Redis, keys: Keys): UsageReader {
       if (query.bySandbox) return rowsBySandbox(await sandboxUsage(query));
       const { found, recent } = await collect(query);
       const rows = found.flatMap(({ table, fromMs, toMs }) => {
-        if (table.kind === 'usage') return table.rows;
+        if (table.kind === 'usage') return query.differBy ? merge(table, query.differBy) : table.rows;
         return table.kind === 'pieces' ? rowsByKind(clipPieces(table.pieces, { fromMs, toMs })) : [];
       });
       return [...rows, ...rowsByKind(recent)];
     },
   };
+}
+
+function merge({ rows, merged }: Table & { kind: 'usage' }, differBy: readonly CostGroup[]) {
+  const name = [...differBy].sort().join('|');
+  const known = merged.get(name);
+  if (known !== undefined) return known;
+  if (merged.size >= QUESTIONS_IN_MEMORY) merged.clear();
+  const fewer = mergeUsage(rows, differBy);
+  merged.set(name, fewer);
+  return fewer;
 }
 
 function keep(tables: Map<string, Table>, name: string, table: Table): void {
@@ -165,7 +186,7 @@ interface TableSource extends Pick<Wanted, 'day' | 'kind'> {
 function makeTable({ day, kind, version, next, known, sandboxes }: TableSource): Table {
   switch (kind) {
     case 'usage':
-      return { kind, version, rows: usageRows(day, next<Fields>(), known) };
+      return { kind, version, rows: usageRows(day, next<Fields>(), known), merged: new Map() };
     case 'guests': {
       const tables = { guests: next<Fields>(), accounts: next<Fields>() };
       return { kind, version, columns: guestColumns(day, tables, sandboxes) };

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { splitByDay } from '../../src/core/day.ts';
 import { sum, toMicroUsd } from '../../src/core/exact.ts';
 import { type LedgerEntry, priceEntry } from '../../src/core/ledger.ts';
+import { mergeUsage } from '../../src/core/merge-usage.ts';
 import { BILLING_STATES } from '../../src/core/price-book.ts';
-import type { PricedUsage, UsageRow } from '../../src/core/usage.ts';
+import { COST_GROUPS, type PricedUsage, type UsageRow } from '../../src/core/usage.ts';
 import { priceUsage } from '../../src/core/usage-cost.ts';
 import { account, at, BOOK, nodeAccount, STANDARD_SIZE } from './ledger-case.ts';
 
@@ -71,6 +72,16 @@ describe('the cost of usage', () => {
         const by = (...groupBy: Parameters<typeof priceUsage>[2]['groupBy'][number][]) =>
           priceUsage(BOOK, usage(found), { ...NOVEMBER, groupBy }).totalMicroUsd;
         expect(new Set([by(), by('team'), by('day'), by('provider', 'state')]).size).toBe(1);
+      }),
+    );
+  });
+
+  it('is the same, line by line, when rows are merged that cost the same', () => {
+    fc.assert(
+      fc.property(intervals, fc.subarray([...COST_GROUPS]), (found, groupBy) => {
+        const rows = usage(found);
+        const options = { ...NOVEMBER, groupBy };
+        expect(priceUsage(BOOK, mergeUsage(rows, groupBy), options)).toEqual(priceUsage(BOOK, rows, options));
       }),
     );
   });

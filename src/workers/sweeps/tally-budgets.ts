@@ -51,7 +51,7 @@ async function addUp(store: Store, budgets: readonly Budget[], now: number): Pro
   const time = { fromMs: monthStartMs(now), toMs: now };
   const [book, rows, open, metered] = await Promise.all([
     store.costs.prices(),
-    store.ledger.usage({ ...time, nowMs: now, bySandbox: false }),
+    store.ledger.usage({ ...time, nowMs: now, bySandbox: false, differBy: SPENDING_GROUPS }),
     store.ledger.openIntervals(),
     store.costLines.all(),
   ]);
