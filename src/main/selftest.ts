@@ -3,6 +3,7 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LifecycleError } from '../core/lifecycle-error.ts';
 import type { ProviderName } from '../core/provider-name.ts';
+import type { Preset } from '../core/start-request.ts';
 import { type Config, loadConfig } from '../platform/config.ts';
 import { connectRedis } from '../platform/redis.ts';
 import type { HttpClient } from '../providers/http-client.ts';
@@ -22,6 +23,8 @@ import { warningsOf } from './warnings.ts';
 const TIME_LIMIT_MS = 10 * 60_000;
 
 export interface SelftestCommandOptions {
+  /** Default: the first that has a source for the provider. */
+  readonly preset?: string;
   /** A file that does not exist yet: every exchange with the provider, redacted, as JSON lines. */
   readonly record?: string;
   /** Told line by line, as it goes on: a real machine takes minutes. */
@@ -42,7 +45,7 @@ export interface SelftestReport {
 export async function selftest(
   name: string,
   environment: Variables,
-  { record, print = () => {}, warn = () => {} }: SelftestCommandOptions = {},
+  { preset: presetName, record, print = () => {}, warn = () => {} }: SelftestCommandOptions = {},
 ): Promise<SelftestReport> {
   const config = loadConfig(environment);
   for (const warning of warningsOf(config)) warn(warning);
@@ -69,14 +72,7 @@ export async function selftest(
         message: `${name} is not enabled; there is ${offered}`,
       });
     }
-    const preset = config.presets.find(({ sources }) => sources[provider.name] !== undefined);
-    if (preset === undefined) {
-      throw new LifecycleError({
-        code: 'unknown_preset',
-        retryable: false,
-        message: `no preset has a source for ${name}`,
-      });
-    }
+    const preset = presetFor(provider.name, config.presets, presetName);
     print(`${name}, preset ${preset.name}${provider.simulated ? ' (simulated: no real machine)' : ''}`);
     const assumptions: Assumption[] = [];
     const passed = await runSelftest(provider, {
@@ -97,6 +93,21 @@ export async function selftest(
     redis.disconnect();
     await close();
   }
+}
+
+function presetFor(provider: ProviderName, presets: readonly Preset[], wanted: string | undefined): Preset {
+  const startable = presets.filter(({ sources }) => sources[provider] !== undefined);
+  const preset = wanted === undefined ? startable[0] : startable.find(({ name }) => name === wanted);
+  if (preset !== undefined) return preset;
+  throw new LifecycleError({
+    code: 'unknown_preset',
+    retryable: false,
+    message:
+      wanted === undefined
+        ? `no preset has a source for ${provider}`
+        : `no preset named ${wanted} has a source for ${provider}; there is ${startable.map(({ name }) => name).join(', ') || 'none'}`,
+    remediation: `Give a preset of SANDBOX_PRESETS_FILE a source for ${provider}.`,
+  });
 }
 
 /** Before anything is asked: a transcript that cannot be written is no reason to make a guest first. */

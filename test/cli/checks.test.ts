@@ -53,6 +53,22 @@ describe('doctor', () => {
   });
 });
 
+describe('selftest', () => {
+  it('tries the preset it is given, and says so', async () => {
+    const { status, out } = await cli(['selftest', 'morph', '--preset', '6vcpu_8gb_32gb', '-o', 'json']);
+    expect(status).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ passed: true, preset: '6vcpu_8gb_32gb', simulated: true });
+  });
+
+  it('refuses one that cannot be started there, and names those that can', async () => {
+    const { status, err } = await cli(['selftest', 'morph', '--preset', 'small']);
+    expect(status).not.toBe(0);
+    expect(err).toContain(
+      'no preset named small has a source for morph; there is 4vcpu_8gb_32gb, 6vcpu_8gb_32gb',
+    );
+  });
+});
+
 describe('an .env that nobody has loaded', () => {
   const folderWith = (file: string) => {
     const folder = mkdtempSync(join(tmpdir(), 'cmux-lifecycle-env-'));
