@@ -16,7 +16,9 @@ import { type Preset, WORKLOAD_TYPES } from '../core/start-request.ts';
 import { parseBreaker } from './breakers.ts';
 import { parseUses } from './budgets.ts';
 import type { Keys } from './keys.ts';
+import type { Reading } from './reading.ts';
 import { type Fields, sources } from './records.ts';
+import { rememberParsed } from './remember-parsed.ts';
 
 /** The part of the configuration that producers need. */
 export interface PublishedSettings {
@@ -145,7 +147,9 @@ const statusSchema = z.object({
   publishedAtMs: z.number(),
 });
 
-export function createDeploymentStore(redis: Redis, keys: Keys): DeploymentStore {
+export function createDeploymentStore(redis: Redis, keys: Keys, reading: Reading): DeploymentStore {
+  const parseSettings = rememberParsed((text) => settingsSchema.parse(JSON.parse(text)));
+  const parseStatus = rememberParsed((text) => statusSchema.parse(JSON.parse(text)));
   return {
     async installId() {
       await redis.hsetnx(keys.deployment, 'installId', randomBytes(8).toString('hex'));
@@ -159,25 +163,21 @@ export function createDeploymentStore(redis: Redis, keys: Keys): DeploymentStore
       await redis.hset(keys.providers, status.provider, JSON.stringify(status));
     },
     async view() {
-      const pipeline = redis
-        .pipeline()
-        .hget(keys.deployment, 'settings')
-        .hgetall(keys.providers)
-        .hgetall(keys.breakers)
-        .hgetall(keys.budgets.use);
-      const [settings, statuses, breakers, use] = (await pipeline.exec()) ?? [];
-      const error = settings?.[0] ?? statuses?.[0] ?? breakers?.[0] ?? use?.[0];
-      if (error) throw error;
-      const stored = breakers?.[1] as Record<string, string>;
-      if (typeof settings?.[1] !== 'string') return undefined;
-      const published = settingsSchema.parse(JSON.parse(settings[1]));
-      const { budgets = [], slices = NO_SLICES } = published;
+      const [{ settings: text }, statuses, breakers, use] = await reading.hashes(
+        keys.deployment,
+        keys.providers,
+        keys.breakers,
+        keys.budgets.use,
+      );
+      if (text === undefined) return undefined;
+      const settings = parseSettings('settings', text);
+      const { budgets = [], slices = NO_SLICES } = settings;
       return {
-        settings: published,
-        spending: parseSpending(budgets, slices, use?.[1] as Fields),
-        statuses: Object.values(statuses?.[1] as Record<string, string>).map((text) => {
-          const status = statusSchema.parse(JSON.parse(text));
-          return { ...status, ...viewBreaker(parseBreaker(stored[status.failureDomain])) };
+        settings,
+        spending: parseSpending(budgets, slices, use),
+        statuses: Object.entries(statuses).map(([name, published]) => {
+          const status = parseStatus(name, published);
+          return { ...status, ...viewBreaker(parseBreaker(breakers[status.failureDomain])) };
         }),
       };
     },

@@ -22,6 +22,8 @@ export interface Reading {
   sandboxWithLine(
     id: string,
   ): Promise<{ readonly sandbox: Sandbox | undefined; readonly pending: readonly Operation[] }>;
+  /** Several hashes at one moment, in one request. */
+  hashes<Names extends readonly string[]>(...names: Names): Promise<{ [Index in keyof Names]: Fields }>;
   /** Unsettled operations of a sandbox, in the order they run. */
   pendingOperations(sandboxId: string): Promise<readonly Operation[]>;
   dueOperations(untilMs: number, limit: number): Promise<readonly string[]>;
@@ -49,8 +51,8 @@ export function createReading(redis: Redis, keys: Keys, scripts: Scripts): Readi
   }
 
   /** Each write to a socket costs as much as what it asks for. */
-  async function together(first: string, second: string): Promise<readonly [string[], string[]]> {
-    return (await scripts.run('read-together', [first, second], [])) as [string[], string[]];
+  async function together<Names extends readonly string[]>(...names: Names) {
+    return (await scripts.run('read-together', names, [])) as { [Index in keyof Names]: string[] };
   }
 
   const sandbox = (id: string) => record(keys.sandbox(id), parseSandbox);
@@ -84,6 +86,11 @@ export function createReading(redis: Redis, keys: Keys, scripts: Scripts): Readi
       if (direct) return direct;
       const owner = await redis.get(keys.native(id));
       return owner === null ? undefined : sandbox(owner);
+    },
+
+    async hashes(...names) {
+      const answers = await together(...names);
+      return answers.map(fieldsFromList) as { [Index in keyof typeof names]: Fields };
     },
 
     async pendingOperations(sandboxId) {

@@ -117,7 +117,7 @@ export function createStore(
     idempotency: createIdempotencyStore(redis, begin, keys),
     claims: createClaims({ keys, scripts, reading, begin, timing }),
     attempts: createAttemptWrites(keys, reading),
-    deployment: createDeploymentStore(redis, keys),
+    deployment: createDeploymentStore(redis, keys, reading),
     announcements: createSettingsAnnouncements(redis, keys),
     automation: createAutomationStore({ redis, keys, scripts }),
     inventory: createInventory({ redis, keys, begin }),
