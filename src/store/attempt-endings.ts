@@ -9,6 +9,7 @@ import type { BillingInstant } from '../core/ledger.ts';
 import type { Attempt, AttemptOutcome, OperationFailure, OperationState } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import type { GuestClock, Reconnect } from '../core/reconnect.ts';
+import { meantFor } from '../core/route.ts';
 import { isEnded, type SandboxPlacement, type SandboxState } from '../core/sandbox.ts';
 import { attemptField, guestIdOf, release } from './attempt-fields.ts';
 import { billFate, billSandboxState } from './billing.ts';
@@ -21,6 +22,7 @@ import { GUEST_RETENTION_MS, type Keys, RETENTION_MS } from './keys.ts';
 import { reconnectFields } from './records.ts';
 import { keepRenewed } from './renewals.ts';
 import { releaseReservation, reserve } from './reservations.ts';
+import { countStart } from './start-counts.ts';
 import { JOB_EXPECTED_WITHIN_MS } from './submission.ts';
 import type { Transaction } from './transaction.ts';
 import { releaseVmid } from './vmid-pool.ts';
@@ -203,6 +205,9 @@ export function addSettlement(
   }
   // Of one that succeeded the tally takes it, bit by bit, as the ledger has it.
   if (state !== 'succeeded') releaseReservation(transaction, keys, operation);
+  if (state === 'succeeded' && operation.kind === 'start') {
+    countStart(transaction, keys, claim.attempt.provider !== meantFor(operation.route), nowMs);
+  }
   emitEnding(transaction, keys, claim, settlement, nowMs);
   release(transaction, keys, claim, undefined);
   return transaction

@@ -2,25 +2,27 @@
 import type { Redis } from 'ioredis';
 import type { StartCounts } from '../core/fallback-share.ts';
 import { type Keys, START_COUNTS_RETENTION_MS } from './keys.ts';
+import type { Transaction } from './transaction.ts';
 
 export interface StartCountStore {
-  add(starts: StartCounts, nowMs: number): Promise<void>;
   /** Of the last `windowMs`, to a slice. */
   within(windowMs: number, nowMs: number): Promise<StartCounts>;
 }
 
 /** A day of them is 288 small hashes: what a window of a day reads in one go. */
 const SLICE_MS = 5 * 60_000;
+const sliceOf = (ms: number) => Math.floor(ms / SLICE_MS);
+
+/** In the write that settles the start. */
+export function countStart(transaction: Transaction, keys: Keys, fellBack: boolean, nowMs: number): void {
+  const key = keys.startCounts(sliceOf(nowMs));
+  transaction.command('HINCRBY', key, 'total', 1);
+  if (fellBack) transaction.command('HINCRBY', key, 'fellBack', 1);
+  transaction.command('PEXPIRE', key, START_COUNTS_RETENTION_MS);
+}
 
 export function createStartCounts(redis: Redis, keys: Keys): StartCountStore {
-  const sliceOf = (ms: number) => Math.floor(ms / SLICE_MS);
   return {
-    async add({ total, fellBack }, nowMs) {
-      const key = keys.startCounts(sliceOf(nowMs));
-      const pipeline = redis.pipeline().hincrby(key, 'total', total);
-      if (fellBack > 0) pipeline.hincrby(key, 'fellBack', fellBack);
-      await pipeline.pexpire(key, START_COUNTS_RETENTION_MS).exec();
-    },
     async within(windowMs, nowMs) {
       const slices = Math.ceil(Math.min(windowMs, START_COUNTS_RETENTION_MS) / SLICE_MS);
       const pipeline = redis.pipeline();

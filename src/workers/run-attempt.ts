@@ -196,6 +196,6 @@ async function settle(
   const { store, submitter, nowMs } = deps;
   const { next, troubled } = await store.attempts.settle(session.current(), settlement, nowMs());
   if (next !== undefined) await submitter.advance(next);
-  if (settlement.operation.state === 'succeeded') deps.successes.tell(session.claim, troubled);
+  if (troubled && settlement.operation.state === 'succeeded') deps.successes.tell(session.claim);
   return { result: 'succeeded', summary: settlement.sandbox?.state ?? settlement.operation.state };
 }

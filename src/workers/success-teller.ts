@@ -1,29 +1,23 @@
 /**
- * Tells the breaker and the alerts, where there are any, and the count of starts what succeeded. Whoever waits for
- * the operation was told before, and nothing of an attempt waits for this: what succeeds while one lot is told goes
- * together with the next, so that a busy worker asks Redis once for many. What a crash loses is a count, and a
- * success that the next one repeats.
+ * Tells the breaker and the alerts, where there are any, what succeeded. Whoever waits for the operation was told
+ * before, and nothing of an attempt waits for this: what succeeds while one lot is told goes together with the next,
+ * so that a busy worker asks Redis once for many. What a crash loses is a success that the next one repeats.
  */
 import type { AlertKey } from '../core/alert.ts';
 import type { BreakerOutcome } from '../core/breaker.ts';
 import { CONFIGURATION_FAULTS } from '../core/failure.ts';
-import { meantFor } from '../core/route.ts';
 import type { Claim } from '../store/claims.ts';
 import { type BreakerDeps, faultSubject, withoutFailing } from './breaker-subject.ts';
 
 export interface SuccessTeller {
-  /** `troubled`: some breaker or alert may have to hear of it; else only starts are counted. */
-  tell(claim: Claim, troubled: boolean): void;
+  tell(claim: Claim): void;
   /** Resolves once everything was told. */
   close(): Promise<void>;
 }
 
 interface Lot {
-  troubled: boolean;
   /** A usable guest proves more than a pause. */
-  usable: boolean;
   starts: number;
-  fellBack: number;
   /** What the alerts that may clear are about: as many as there are presets, at most. */
   readonly subjects: Set<string>;
 }
@@ -44,18 +38,12 @@ export function createSuccessTeller(deps: BreakerDeps): SuccessTeller {
   }
 
   return {
-    tell({ operation, sandbox }, troubled) {
-      const { kind, route } = operation;
+    tell({ operation, sandbox }) {
+      const { kind } = operation;
       if (kind !== 'start' && kind !== 'pause' && kind !== 'resume') return;
-      if (kind !== 'start' && !troubled) return;
-      lot ??= { troubled: false, usable: false, starts: 0, fellBack: 0, subjects: new Set() };
-      lot.troubled ||= troubled;
+      lot ??= { starts: 0, subjects: new Set() };
       lot.subjects.add(faultSubject(provider.name, operation, sandbox?.request.preset));
-      if (kind === 'start') {
-        lot.usable = true;
-        lot.starts += 1;
-        if (provider.name !== meantFor(route)) lot.fellBack += 1;
-      }
+      if (kind === 'start') lot.starts += 1;
       telling ??= tellAll();
     },
     async close() {
@@ -66,16 +54,15 @@ export function createSuccessTeller(deps: BreakerDeps): SuccessTeller {
 
 async function tellLot(
   { store, provider }: BreakerDeps,
-  { troubled, usable, starts, fellBack, subjects }: Lot,
+  { starts, subjects }: Lot,
   nowMs: number,
 ): Promise<void> {
   const faults = [...subjects].flatMap((subject) =>
     Object.values(CONFIGURATION_FAULTS).map((name): AlertKey => ({ name, subject })),
   );
-  const outcome: BreakerOutcome = usable ? { result: 'usable', count: starts } : { result: 'completed' };
+  const outcome: BreakerOutcome = starts > 0 ? { result: 'usable', count: starts } : { result: 'completed' };
   await Promise.all([
-    ...(starts > 0 ? [store.startCounts.add({ total: starts, fellBack }, nowMs)] : []),
-    ...(troubled ? [store.breakers.record(provider.failureDomain, outcome, nowMs)] : []),
-    ...(troubled ? [store.alerts.clearAll(faults, nowMs)] : []),
+    store.breakers.record(provider.failureDomain, outcome, nowMs),
+    store.alerts.clearAll(faults, nowMs),
   ]);
 }
