@@ -149,19 +149,19 @@ async function interpretReply(
 ): Promise<ClaimResult> {
   switch (status) {
     case 'claimed': {
-      const [epoch, operationFields, subjectFields, guestFields] = rest as [string, ...(readonly string[])[]];
-      const operation = parseOperation(fieldsFromList(operationFields ?? []));
+      const [operationFields = {}, subject = {}, guestFields = {}] = (rest as string[][]).map(fieldsFromList);
+      const operation = parseOperation(operationFields);
       const sandbox =
         operation.guestId === undefined
-          ? parseSandbox(fieldsFromList(subjectFields ?? []))
+          ? parseSandbox(subject)
           : await deps.reading.sandbox(operation.sandboxId);
       return {
         status: 'claimed',
         claim: await buildClaim(deps, context, {
           operation,
           sandbox,
-          epoch: Number(epoch),
-          likelyGuest: readableGuest(fieldsFromList(guestFields ?? [])),
+          epoch: Number(subject.epoch),
+          likelyGuest: readableGuest(guestFields),
         }),
       };
     }

@@ -290,6 +290,7 @@ export function writeOperation(
       createdAtMs,
       deadlineAtMs: operation.deadlineAtMs,
       attempt: 0,
+      ...(provider ? firstAttempt(provider, createdAtMs) : {}),
       pinnedActivity: operation.pin?.activitySequence,
       pinnedState: operation.pin?.state,
     })
@@ -297,7 +298,6 @@ export function writeOperation(
     .command('ZADD', keys.operationsRecent, createdAtMs, id)
     .command('ZREMRANGEBYSCORE', keys.operationsRecent, '-inf', createdAtMs - OPERATIONS_RECENT_MS)
     .command('ZADD', keys.operationsDue, createdAtMs + JOB_EXPECTED_WITHIN_MS, id);
-  if (provider) transaction.setFields(keys.operation(id), firstAttempt(provider, createdAtMs));
   emitRequested(transaction, keys, operation, false);
 }
 

@@ -19,7 +19,7 @@
 -- ARGV[13] how many such slots there are   ARGV[14] after how long unseen a waiter has left their line, ms
 -- ARGV[15] the newest schema version that the caller can read
 --
--- Returns {'claimed', epoch, operation fields, subject fields, guest fields}, {'held', ms to wait}, or one of
+-- Returns {'claimed', operation fields, subject fields, guest fields}, {'held', ms to wait}, or one of
 -- {'gone'} {'newer'} {'settled'} {'stale', current attempt} {'waiting', id of the operation in front}
 -- {'unslotted', place in line, 1, who holds a slot longest, held for ms, its note}. Whatever it returns,
 -- the operation may hold a slot: it was handed one while it waited, or this took one before it saw that the claim
@@ -32,50 +32,43 @@ local operation, subject = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local state = redis.call('HGET', operation, 'state')
+local state, attempt, schema, pinnedActivity, pinnedState, sentAtMs, broken = unpack(redis.call('HMGET', operation,
+  'state', 'attempt', 'schemaVersion', 'pinnedActivity', 'pinnedState', 'sentAtMs', 'pinBroken'))
 if not state then return { 'gone' } end
 if state ~= 'queued' and state ~= 'begun' then return { 'settled' } end
 if KEYS[20] then
   local answer = joinLine({ unpack(KEYS, 20, 23) }, ARGV[1], tonumber(ARGV[14]), { ARGV[13] }, now)
   if answer[1] == 0 then return { 'unslotted', unpack(answer, 2) } end
 end
-local attempt = redis.call('HGET', operation, 'attempt')
 if attempt ~= ARGV[2] then return { 'stale', attempt } end
 if redis.call('EXISTS', subject) == 0 then return { 'gone' } end
+local subjectSchema, before, epoch, version, holder, leaseUntilMs = unpack(redis.call('HMGET', subject,
+  'schemaVersion', 'state', 'epoch', 'version', 'holder', 'leaseUntilMs'))
 -- A newer release wrote it, whose workers are there to act on it: nothing of it is touched.
-for _, record in ipairs({ operation, subject }) do
-  local schema = tonumber(redis.call('HGET', record, 'schemaVersion') or '0')
-  if schema > tonumber(ARGV[15]) then return { 'newer' } end
-end
+if math.max(tonumber(schema or '0'), tonumber(subjectSchema or '0')) > tonumber(ARGV[15]) then return { 'newer' } end
 local first = redis.call('LINDEX', KEYS[3], 0)
 if first ~= ARGV[1] then return { 'waiting', first or '' } end
 
-local lease = redis.call('HMGET', subject, 'holder', 'leaseUntilMs')
-local holder, untilMs = lease[1] or '', tonumber(lease[2] or '0')
 if holder ~= ARGV[3] then
-  local freeAt = untilMs + tonumber(ARGV[5])
-  if holder ~= '' and now < freeAt then return { 'held', freeAt - now } end
+  local freeAt = tonumber(leaseUntilMs or '0') + tonumber(ARGV[5])
+  if holder and holder ~= '' and now < freeAt then return { 'held', freeAt - now } end
 
-  redis.call('HINCRBY', subject, 'epoch', 1)
-  redis.call('HINCRBY', subject, 'version', 1)
-  untilMs = now + tonumber(ARGV[4])
-  redis.call('HSET', subject, 'holder', ARGV[3], 'leaseUntilMs', untilMs)
-  local pin = redis.call('HMGET', operation, 'pinnedActivity', 'pinnedState', 'sentAtMs', 'pinBroken')
-  local broken = pin[4]
-  if pin[1] and not pin[3] and not broken then
-    if (redis.call('HGET', KEYS[14], 'sequence') or '0') ~= pin[1] then
+  if pinnedActivity and not sentAtMs and not broken then
+    if (redis.call('HGET', KEYS[14], 'sequence') or '0') ~= pinnedActivity then
       local seen = redis.call('HMGET', KEYS[14], 'activeAtMs', 'activeBy', 'workSeenAtMs')
       local worked = tonumber(seen[3] or '0') > tonumber(seen[1] or '0')
       broken = worked and 'a heartbeat that showed work' or seen[2] or 'it was resumed'
-    elseif state == 'queued' and redis.call('HGET', subject, 'state') ~= pin[2] then
-      broken = 'it is ' .. redis.call('HGET', subject, 'state')
+    elseif state == 'queued' and before ~= pinnedState then
+      broken = 'it is ' .. before
     end
     if broken then redis.call('HSET', operation, 'pinBroken', broken) end
   end
-  redis.call('HSET', operation, 'state', 'begun', 'claimedAtMs:' .. ARGV[2], now)
-  redis.call('ZADD', KEYS[4], untilMs + tonumber(ARGV[5]), ARGV[1])
 
-  local before = redis.call('HGET', subject, 'state')
+  local untilMs = now + tonumber(ARGV[4])
+  redis.call('HSET', operation, 'state', 'begun', 'claimedAtMs:' .. ARGV[2], now)
+  redis.call('HSET', subject, 'holder', ARGV[3], 'leaseUntilMs', untilMs, 'epoch', (epoch or 0) + 1,
+    'version', (version or 0) + 1)
+  redis.call('ZADD', KEYS[4], untilMs + tonumber(ARGV[5]), ARGV[1])
   if not broken and ARGV[6] ~= '' and before ~= ARGV[6] then
     redis.call('HSET', subject, 'state', ARGV[6], 'updatedAtMs', now)
     recordTransition({ unpack(KEYS, 5, 18) },
@@ -83,10 +76,8 @@ if holder ~= ARGV[3] then
   end
 end
 
-local epoch = redis.call('HGET', subject, 'epoch')
 return {
   'claimed',
-  epoch,
   redis.call('HGETALL', operation),
   redis.call('HGETALL', subject),
   redis.call('HGETALL', KEYS[19]),

@@ -25,12 +25,12 @@ local function recordTransition(keys, facts)
   local sequence = redis.call('HINCRBY', sandbox, 'sequence', 1)
   redis.call('XADD', events, 'MAXLEN', '~', eventsKept, '*', 'type', 'sandbox.changed', 'atMs', atMs,
     'sandboxId', sandboxId, 'operationId', operationId, 'from', from, 'to', to, 'sequence', sequence)
-  redis.call('RPUSH', history, cjson.encode({
+  local length = redis.call('RPUSH', history, cjson.encode({
     type = 'sandbox.changed',
     atMs = tonumber(atMs),
     facts = { operationId = operationId, from = from, to = to, sequence = sequence },
   }))
-  redis.call('LTRIM', history, -tonumber(historyLength), -1)
+  if length > tonumber(historyLength) then redis.call('LTRIM', history, -tonumber(historyLength), -1) end
   redis.call('PEXPIRE', history, historyMs)
 
   if to == 'running' then
@@ -49,20 +49,20 @@ local function recordTransition(keys, facts)
   end
 
   -- The record says how it is counted, so that each change takes away exactly what was added.
-  local counted = redis.call('HMGET', sandbox, 'countedAs', 'placement')
-  if counted[1] then redis.call('HINCRBY', counts, counted[1], -1) end
+  local countedAs, placement, request, ttlFromMs, createdAtMs = unpack(redis.call('HMGET', sandbox,
+    'countedAs', 'placement', 'request', 'ttlFromMs', 'createdAtMs'))
+  if countedAs then redis.call('HINCRBY', counts, countedAs, -1) end
   if to == 'destroyed' or to == 'failed' or to == 'lost' then
     redis.call('HDEL', sandbox, 'countedAs')
     redis.call('PEXPIRE', activity, endedMs)
     redis.call('ZREM', expiryDue, sandboxId)
   else
-    local lives = redis.call('HMGET', sandbox, 'request', 'ttlFromMs', 'createdAtMs')
-    local ttlSeconds = lives[1] and cjson.decode(lives[1]).ttlSeconds
+    local ttlSeconds = request and cjson.decode(request).ttlSeconds
     if ttlSeconds then
-      local fromMs = tonumber(lives[2] or lives[3])
+      local fromMs = tonumber(ttlFromMs or createdAtMs)
       redis.call('ZADD', expiryDue, 'NX', string.format('%.0f', fromMs + ttlSeconds * 1000), sandboxId)
     end
-    local provider = counted[2] and cjson.decode(counted[2]).provider or 'none'
+    local provider = placement and cjson.decode(placement).provider or 'none'
     redis.call('HINCRBY', counts, to .. '|' .. provider, 1)
     redis.call('HSET', sandbox, 'countedAs', to .. '|' .. provider)
   end
