@@ -153,10 +153,10 @@ function findDuplicates(seen: readonly SeenGuest[], { guests }: Registry): Findi
 
 /** Somebody answers for a guest who will use it, or remove it. */
 function whyUnanswered(
-  { guestId, sandboxId }: SeenGuest,
+  { guestId, sandboxId, lock }: SeenGuest,
   { guests, sandboxes, operations }: Registry,
 ): string | undefined {
-  if (guestId === undefined) return 'carries no marker';
+  if (guestId === undefined) return `carries no marker, and ${lock ? `the lock ${lock}` : 'no lock'}`;
   const guest = guests.get(guestId);
   if (guest === undefined) return `no record of it (its marker names ${sandboxId})`;
   switch (guest.state) {

@@ -20,8 +20,12 @@ export async function readRegistry(
     const guestId = sandbox?.placement?.guestId;
     return sandbox && { state: sandbox.state, ...(guestId === undefined ? {} : { guestId }) };
   });
+  // A guest that is being cloned has no marker for a while, and none at all when its clone dies first: its start says
+  // that it is there.
+  const underWay = await readAll(unsettled, async (id) => reading.operation(id));
   const guestIds = [
     ...condemned,
+    ...[...underWay.values()].flatMap(({ attempts }) => attempts.at(-1)?.guestId ?? []),
     ...seen.flatMap(({ guestId }) => (guestId === undefined ? [] : [guestId])),
     ...[...sandboxes.values()].flatMap(({ guestId }) => (guestId === undefined ? [] : [guestId])),
   ];
