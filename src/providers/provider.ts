@@ -105,6 +105,8 @@ export interface GuestObservation {
   readonly marker?: Marker;
   /** The exact command that frees a stuck guest. */
   readonly remediation?: string;
+  /** Of a stuck guest: whether it is up and takes memory. Absent: not known. */
+  readonly runs?: boolean;
   /** When the provider's own TTL pauses it, or paused it. Unix time, ms. */
   readonly pausesAtMs?: number;
   /** Whether traffic may wake it without our doing. */

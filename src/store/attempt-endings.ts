@@ -53,6 +53,8 @@ export interface Settlement {
     readonly preservesRam?: boolean;
     readonly reconnect?: readonly Reconnect[];
     readonly remediation?: string;
+    /** Of a stuck one: its guest was seen to be off. */
+    readonly isOff?: boolean;
   };
   readonly guestFate: GuestFate;
   /** When the guest came into the state that is settled, if it was not only now. */

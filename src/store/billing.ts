@@ -1,6 +1,7 @@
 /** What the ledger hears of guests, in the transactions that change them. */
 import type { Guest } from '../core/guest.ts';
 import { accountOf, type BillingChange, type BillingInstant, type LedgerAccount } from '../core/ledger.ts';
+import type { BillingState } from '../core/price-book.ts';
 import type { SandboxState } from '../core/sandbox.ts';
 import type { GuestFate } from './guest-fate.ts';
 import type { Keys } from './keys.ts';
@@ -21,7 +22,7 @@ export function bill(
   );
 }
 
-/** By what its sandbox is settled as. A stuck one stays as it was: nobody knows more. */
+/** By what its sandbox is settled as. A stuck one stays as it was, unless it was seen to be off. */
 export function billSandboxState(
   transaction: Transaction,
   keys: Keys,
@@ -30,14 +31,33 @@ export function billSandboxState(
     sandbox,
     since,
   }: {
-    readonly sandbox?: { readonly state: SandboxState; readonly preservesRam?: boolean };
+    readonly sandbox?: SettledSandbox;
     readonly since?: BillingInstant;
   },
   nowMs: number,
 ): void {
-  if (guest === undefined || (sandbox?.state !== 'running' && sandbox?.state !== 'paused')) return;
-  const state = sandbox.state === 'running' ? 'running' : sandbox.preservesRam ? 'paused' : 'stored';
+  const state = sandbox && billedStateOf(sandbox);
+  if (guest === undefined || state === undefined) return;
   bill(transaction, keys, accountOf(guest), { state, ...(since ?? atClock(nowMs)) });
+}
+
+interface SettledSandbox {
+  readonly state: SandboxState;
+  readonly preservesRam?: boolean;
+  readonly isOff?: boolean;
+}
+
+function billedStateOf({ state, preservesRam, isOff }: SettledSandbox): BillingState | undefined {
+  switch (state) {
+    case 'running':
+      return 'running';
+    case 'paused':
+      return preservesRam ? 'paused' : 'stored';
+    case 'stuck':
+      return isOff ? 'stored' : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** A condemned guest that was never seen counts from when its create was let go: until then it cannot exist. */

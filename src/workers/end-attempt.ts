@@ -274,7 +274,12 @@ function sandboxAfterFailure(
   if (failure.kind === 'stuck') {
     const remediation = failure.remediation ?? observed?.remediation;
     return {
-      sandbox: { state: 'stuck', cause, ...(remediation === undefined ? {} : { remediation }) },
+      sandbox: {
+        state: 'stuck',
+        cause,
+        isOff: observed?.runs === false,
+        ...(remediation === undefined ? {} : { remediation }),
+      },
       guestFate: 'keep',
     };
   }

@@ -50,7 +50,7 @@ function explainMove(
 
 /** What a sandbox is, judged by its guest alone; `undefined` when the provider's word does not say. */
 export function stateFromObservation(
-  { condition, remediation }: GuestObservation,
+  { condition, remediation, runs }: GuestObservation,
   cause: string,
 ): Observed | undefined {
   switch (condition) {
@@ -64,7 +64,12 @@ export function stateFromObservation(
       return { sandbox: { state: 'paused', cause: 'guest_stopped', preservesRam: false }, guestFate: 'keep' };
     case 'stuck':
       return {
-        sandbox: { state: 'stuck', cause, ...(remediation === undefined ? {} : { remediation }) },
+        sandbox: {
+          state: 'stuck',
+          cause,
+          isOff: runs === false,
+          ...(remediation === undefined ? {} : { remediation }),
+        },
         guestFate: 'keep',
       };
     case 'creating':

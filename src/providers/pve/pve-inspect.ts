@@ -54,7 +54,8 @@ async function observe(place: Place, context: PveContext, call: ProviderCall): P
   if (!(await isOrphaned(status, place, context, call))) return { condition, detail };
   const lock = status.lock ?? '';
   const { report } = isBeingCreated(status) ? stuckClone(place, lock, context) : stuck(place, lock, context);
-  return { condition: 'stuck', detail, remediation: report.remediation ?? '' };
+  const runs = status.status !== 'stopped';
+  return { condition: 'stuck', detail, remediation: report.remediation ?? '', runs };
 }
 
 /** A lock that only a task of its kind removes, without such a task, seen before and after looking for it. */
