@@ -52,16 +52,26 @@ export interface LedgerVerdict {
   readonly errorMicroUsd: number;
   /** The sum of detection delays × rate. */
   readonly boundMicroUsd: number;
+  /** The longest stretch in which the ledger was apart from one guest. */
   readonly longestDelayMs: number;
   /** Where the error is above the bound: the sandboxes that are worst. */
   readonly findings: readonly Finding[];
+  /** Guests that the ledger was apart from for longer than is explained by looking for changes, and in what. */
+  readonly delays: readonly Finding[];
 }
+
+/**
+ * A disagreement that lasts widens the bound that it is measured by, so it has a limit of its own. Longer than a
+ * change is promised to be noticed within, by as much as chaos itself holds a sweep up: a pass whose reads are lost,
+ * one whose worker died, and the provider or Redis away.
+ */
+export const LONGEST_DELAY_MS = 180_000;
 
 const HOUR_MS = 3_600_000;
 const WORST = 5;
 
 export function judgeLedger(evidence: LedgerEvidence): LedgerVerdict {
-  const { guests, metered, recorded, microUsdPerHour } = evidence;
+  const { guests, recorded, microUsdPerHour } = evidence;
   const sums = new Map<string, { ledger: number; meter: number; bound: number }>();
   const sumOf = (sandboxId: string, provider: ProviderName) => {
     const name = `${sandboxId} on ${provider}`;
@@ -69,19 +79,16 @@ export function judgeLedger(evidence: LedgerEvidence): LedgerVerdict {
     sums.set(name, known);
     return known;
   };
-  let longestDelayMs = 0;
   for (const { sandboxId, provider, state, ms } of recorded) {
     sumOf(sandboxId, provider).ledger += (ms * microUsdPerHour(provider, state)) / HOUR_MS;
   }
+  const stretches: (Stretch & { readonly guestId: string })[] = [];
   for (const guest of guests) {
-    const spans = metered.filter((span) => span.guest === guest.guestId);
+    const { meteredMicroUsd, boundMicroUsd, longest } = compare(guest, evidence);
     const sum = sumOf(guest.sandboxId, guest.provider);
-    for (const { state, fromMs, toMs } of spans) {
-      sum.meter += ((toMs - fromMs) * microUsdPerHour(guest.provider, state)) / HOUR_MS;
-    }
-    const { microUsd, longestMs } = disagreement(guest, spans, evidence);
-    sum.bound += microUsd;
-    longestDelayMs = Math.max(longestDelayMs, longestMs);
+    sum.meter += meteredMicroUsd;
+    sum.bound += boundMicroUsd;
+    stretches.push({ guestId: guest.guestId, ...longest });
   }
   const each = [...sums].map(([id, { ledger, meter, bound }]) => ({ id, ledger, meter, bound }));
   const total = (of: (sum: (typeof each)[number]) => number) =>
@@ -96,7 +103,7 @@ export function judgeLedger(evidence: LedgerEvidence): LedgerVerdict {
     meteredMicroUsd: total(({ meter }) => meter),
     errorMicroUsd,
     boundMicroUsd,
-    longestDelayMs,
+    longestDelayMs: Math.max(0, ...stretches.map(({ forMs }) => forMs)),
     findings:
       errorMicroUsd <= boundMicroUsd
         ? []
@@ -104,39 +111,83 @@ export function judgeLedger(evidence: LedgerEvidence): LedgerVerdict {
             id,
             why: `the ledger says ${Math.round(ledger)} micro-dollars, the meter ${Math.round(meter)}, and ${Math.round(bound)} are explained by delays`,
           })),
+    delays: stretches.filter(({ forMs }) => forMs > LONGEST_DELAY_MS).map(explain),
   };
 }
 
-/** Money between what the meter showed and what the ledger may have known, over all time; and the longest such time. */
-function disagreement(
-  { provider, known }: BilledGuest,
-  spans: readonly MeteredSpan[],
-  { endMs, microUsdPerHour }: LedgerEvidence,
-): { readonly microUsd: number; readonly longestMs: number } {
+/** A time without a break in which the ledger may have been wrong, and what it and the meter said in it. */
+interface Stretch {
+  readonly forMs: number;
+  readonly said: ReadonlyMap<string, number>;
+}
+
+interface Comparison {
+  readonly meteredMicroUsd: number;
+  /** Money between what the meter showed and what the ledger may have known, over all time. */
+  readonly boundMicroUsd: number;
+  readonly longest: Stretch;
+}
+
+const NO_TIME: Stretch = { forMs: 0, said: new Map() };
+
+function compare(
+  { guestId, provider, known }: BilledGuest,
+  { metered, endMs, microUsdPerHour }: LedgerEvidence,
+): Comparison {
   const rate = (state: BillingState | undefined) => (state ? microUsdPerHour(provider, state) : 0);
+  const spans = metered.filter((span) => span.guest === guestId);
   const edges = [
     ...spans.flatMap(({ fromMs, toMs }) => [fromMs, toMs]),
     ...known.flatMap(({ afterMs, seenAtMs }) => [afterMs, seenAtMs]),
     endMs,
   ];
   const times = [...new Set(edges)].filter((atMs) => atMs <= endMs).sort((a, b) => a - b);
-  let microUsd = 0;
-  let longestMs = 0;
-  let apartMs = 0;
+  let meteredMicroUsd = 0;
+  let boundMicroUsd = 0;
+  let stretch = NO_TIME;
+  let longest = NO_TIME;
   for (const [index, toMs] of times.entries()) {
     const fromMs = times[index - 1];
     if (fromMs === undefined) continue;
-    const meter = rate(spans.find((span) => span.fromMs <= fromMs && toMs <= span.toMs)?.state);
-    const gap = Math.max(...possibleAt(known, fromMs).map((state) => Math.abs(rate(state) - meter)));
-    microUsd += (gap * (toMs - fromMs)) / HOUR_MS;
-    apartMs = gap > 0 ? apartMs + toMs - fromMs : 0;
-    longestMs = Math.max(longestMs, apartMs);
+    const [before, ...coming] = possibleAt(known, fromMs);
+    const meter = spans.find((span) => span.fromMs <= fromMs && toMs <= span.toMs)?.state;
+    const trueRate = rate(meter && before && BY_CONVENTION.has(before) ? before : meter);
+    const gap = Math.max(...[before, ...coming].map((state) => Math.abs(rate(state) - trueRate)));
+    const forMs = toMs - fromMs;
+    meteredMicroUsd += (trueRate * forMs) / HOUR_MS;
+    boundMicroUsd += (gap * forMs) / HOUR_MS;
+    stretch = gap === 0 ? NO_TIME : lengthen(stretch, forMs, [before, ...coming], meter);
+    if (stretch.forMs > longest.forMs) longest = stretch;
   }
-  return { microUsd, longestMs };
+  return { meteredMicroUsd, boundMicroUsd, longest };
+}
+
+/** They cost as if they ran for as long as they are there, whatever they do (`BILLING_STATES`): only that can be wrong. */
+const BY_CONVENTION: ReadonlySet<BillingState> = new Set(['condemned', 'unowned']);
+
+function lengthen(
+  { forMs, said }: Stretch,
+  byMs: number,
+  believed: readonly (BillingState | undefined)[],
+  meter: MeteredSpan['state'] | undefined,
+): Stretch {
+  const what = `${believed.map((state) => state ?? 'nothing').join(' or ')}, metered as ${meter ?? 'nothing'}`;
+  return { forMs: forMs + byMs, said: new Map(said).set(what, (said.get(what) ?? 0) + byMs) };
+}
+
+function explain({ guestId, forMs, said }: Stretch & { readonly guestId: string }): Finding {
+  const parts = [...said].map(([what, ms]) => `${Math.round(ms)} ms as ${what}`);
+  return {
+    id: guestId,
+    why: `was in the ledger for ${Math.round(forMs)} ms at a stretch as what it was not: ${parts.join('; ')}`,
+  };
 }
 
 /** The state that the ledger had, and those that it may have come to since a look. */
-function possibleAt(known: readonly KnownChange[], atMs: number): readonly (BillingState | undefined)[] {
+function possibleAt(
+  known: readonly KnownChange[],
+  atMs: number,
+): readonly [BillingState | undefined, ...(BillingState | undefined)[]] {
   const before = known.findLast(({ seenAtMs }) => seenAtMs <= atMs)?.state;
   const coming = known.filter(({ afterMs, seenAtMs }) => afterMs <= atMs && atMs < seenAtMs);
   return [before, ...coming.map(({ state }) => state)];

@@ -50,7 +50,9 @@ export interface ChaosResult {
   readonly ledgerMeteredMicroUsd: number;
   readonly ledgerErrorMicroUsd: number;
   readonly ledgerBoundMicroUsd: number;
+  /** The longest stretch in which it was apart from one guest, and on how many guests such a stretch was too long. */
   readonly ledgerLongestDelayMs: number;
+  readonly ledgerDelays: number;
   readonly settledWithinMs: number;
   readonly refused: number;
   readonly unexpected: number;
@@ -110,6 +112,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       stuck: after.stuck,
       drifted,
       ledger: ledger.findings,
+      ledgerDelays: ledger.delays,
       unexpected: callers.unexpected,
       slow: observer.recoveries.slow,
     };
@@ -135,6 +138,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       ledgerErrorMicroUsd: ledger.errorMicroUsd,
       ledgerBoundMicroUsd: ledger.boundMicroUsd,
       ledgerLongestDelayMs: ledger.longestDelayMs,
+      ledgerDelays: findings.ledgerDelays.length,
       settledWithinMs,
       refused: callers.refused(),
       unexpected: findings.unexpected.length,

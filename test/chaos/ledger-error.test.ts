@@ -1,6 +1,11 @@
 /** The judge of the ledger finds what is planted, and explains what a late look explains. */
 import { describe, expect, it } from 'vitest';
-import { judgeLedger, type KnownChange, type LedgerEvidence } from '../../chaos/ledger-error.ts';
+import {
+  judgeLedger,
+  type KnownChange,
+  type LedgerEvidence,
+  LONGEST_DELAY_MS,
+} from '../../chaos/ledger-error.ts';
 
 /** A dollar an hour while it runs, a cent while it is paused. */
 const RATES: Readonly<Record<string, number>> = { running: 1_000_000, condemned: 1_000_000, paused: 10_000 };
@@ -44,6 +49,7 @@ describe('the judge of the ledger', () => {
       boundMicroUsd: 0,
       longestDelayMs: 0,
       findings: [],
+      delays: [],
     });
   });
 
@@ -74,6 +80,43 @@ describe('the judge of the ledger', () => {
       { state: 'paused', afterMs: HOUR_MS - 60_000, seenAtMs: HOUR_MS + 60_000 },
     ];
     expect(judgeLedger(evidence({ known })).boundMicroUsd).toBe(33_000);
+  });
+
+  it('catches a disagreement that lasts, though its own length explains the error', () => {
+    const pausedAfter = (lateMs: number) => {
+      const known: readonly KnownChange[] = [
+        { state: 'running', afterMs: 0, seenAtMs: 0 },
+        { state: 'paused', afterMs: HOUR_MS + lateMs, seenAtMs: HOUR_MS + lateMs },
+      ];
+      return judgeLedger(evidence({ known, runningMs: HOUR_MS + lateMs, pausedMs: HOUR_MS - lateMs }));
+    };
+    expect(pausedAfter(LONGEST_DELAY_MS)).toMatchObject({ findings: [], delays: [] });
+    const { findings, delays, longestDelayMs } = pausedAfter(LONGEST_DELAY_MS + 1);
+    expect(findings).toEqual([]);
+    expect(longestDelayMs).toBe(LONGEST_DELAY_MS + 1);
+    expect(delays).toMatchObject([{ id: 'morph-1' }]);
+    expect(delays[0]?.why).toContain('as running, metered as paused');
+  });
+
+  it('takes a condemned guest for what it is defined to cost, as long as it is there', () => {
+    const known: readonly KnownChange[] = [
+      { state: 'running', afterMs: 0, seenAtMs: 0 },
+      { state: 'condemned', afterMs: HOUR_MS, seenAtMs: HOUR_MS },
+    ];
+    const { recorded: _recorded, ...rest } = evidence({ known });
+    const of = { sandboxId: 'sbx-1', provider: 'morph' } as const;
+    const condemnedFor = (ms: number) =>
+      judgeLedger({
+        ...rest,
+        recorded: [
+          { ...of, state: 'running', ms: HOUR_MS },
+          { ...of, state: 'condemned', ms },
+        ],
+        endMs: HOUR_MS + ms,
+      });
+    expect(condemnedFor(HOUR_MS)).toMatchObject({ errorMicroUsd: 0, boundMicroUsd: 0, delays: [] });
+    // Its meter ends after the hour: from then on it is gone, and the ledger does not know.
+    expect(condemnedFor(2 * HOUR_MS)).toMatchObject({ boundMicroUsd: 1_000_000, longestDelayMs: HOUR_MS });
   });
 
   it('does not let an error of one sandbox make up for that of another', () => {

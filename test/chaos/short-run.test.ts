@@ -18,13 +18,14 @@ test(
         if (process.env.TEST_LOG) process.stderr.write(`${line}\n`);
       },
     });
-    const { lost, duplicates, leaked, unsettled, ledger, unexpected } = findings;
-    expect({ lost, duplicates, leaked, unsettled, ledger, unexpected }).toEqual({
+    const { lost, duplicates, leaked, unsettled, ledger, ledgerDelays, unexpected } = findings;
+    expect({ lost, duplicates, leaked, unsettled, ledger, ledgerDelays, unexpected }).toEqual({
       lost: [],
       duplicates: [],
       leaked: [],
       unsettled: [],
       ledger: [],
+      ledgerDelays: [],
       unexpected: [],
     });
     expect(figures.crashes).toBe(0);
