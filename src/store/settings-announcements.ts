@@ -12,6 +12,8 @@ export interface SettingsAnnouncements {
   /** Takes away who is gone, and answers who is left, this process among them. To be repeated every 15 s. */
   announce(own: OwnAnnouncement): Promise<readonly AnnouncedSettings[]>;
   read(): Promise<readonly AnnouncedSettings[]>;
+  /** For a process that is shut down. Not to be called while it announces. */
+  leave(process: string): Promise<void>;
 }
 
 /** 64 bits: two settings of one deployment never meet by accident. */
@@ -66,5 +68,8 @@ export function createSettingsAnnouncements(redis: Redis, keys: Keys): SettingsA
       return all.filter((announced) => !isGone(announced));
     },
     read: async () => readAt(await redisNowMs()),
+    async leave(process) {
+      await redis.hdel(key, process);
+    },
   };
 }

@@ -4,13 +4,15 @@
  * the process that has them (`core/settings-agreement.ts`). That others have different ones is told by the sweep
  * `watch-deployment`.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { settingsInForce } from '../core/settings-agreement.ts';
 import type { Logger } from '../platform/log.ts';
 import type { OwnAnnouncement } from '../store/settings-announcements.ts';
 import type { Store } from '../store/store.ts';
 
 export interface SettingsKeeper {
-  close(): void;
+  /** Takes back what this process announced, so that those who stay need not wait until it counts as gone. */
+  close(): Promise<void>;
 }
 
 export interface SettingsKeeperDeps {
@@ -22,6 +24,8 @@ export interface SettingsKeeperDeps {
 
 /** Without settings every start is refused, so soon; one small read each. */
 const LOOK_EVERY_MS = 2_000;
+/** A Redis that is away keeps nobody from shutting down: a minute later the process counts as gone all the same. */
+const LEAVE_WITHIN_MS = 1_000;
 /** Four fit into the time after which a process counts as gone. */
 const ANNOUNCE_EVERY_MS = 15_000;
 
@@ -54,31 +58,35 @@ export async function startSettingsKeeper(
   }
 
   await announce();
-  const timers = [
+  const repeated = [
     repeat(look, LOOK_EVERY_MS, (err) => log.warn({ err }, 'could not look after the published settings')),
     repeat(announce, announceEveryMs, (err) => log.warn({ err }, 'could not announce the settings')),
   ];
   return {
-    close() {
-      for (const timer of timers) clearInterval(timer);
+    async close() {
+      const ended = Promise.all(repeated.map(({ stop }) => stop()));
+      const left = ended
+        .then(() => store.announcements.leave(own.process))
+        .catch((err: unknown) => log.debug({ err }, 'could not take back the announced settings'));
+      await Promise.race([left, delay(LEAVE_WITHIN_MS, undefined, { ref: false })]);
     },
   };
 }
 
-/** While Redis is away commands wait: one run at a time. */
-function repeat(
-  run: () => Promise<void>,
-  everyMs: number,
-  onError: (error: unknown) => void,
-): NodeJS.Timeout {
-  let isRunning = false;
-  return setInterval(() => {
-    if (isRunning) return;
-    isRunning = true;
-    run()
+/** While Redis is away commands wait: one run at a time. `stop` waits for the one that is under way. */
+function repeat(run: () => Promise<void>, everyMs: number, onError: (error: unknown) => void) {
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    running ??= run()
       .catch(onError)
       .finally(() => {
-        isRunning = false;
+        running = undefined;
       });
   }, everyMs);
+  return {
+    async stop(): Promise<void> {
+      clearInterval(timer);
+      await running;
+    },
+  };
 }

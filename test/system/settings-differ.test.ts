@@ -35,10 +35,11 @@ async function startAnother(changed: Partial<SystemOptions> = {}): Promise<Syste
   return other;
 }
 
-/** As if the process had died more than a minute ago by Redis's clock; what it announces anew brings it back. */
-async function age(process: string): Promise<void> {
+/** As if it had died more than a minute ago by Redis's clock: what it announced is still there. */
+async function die(system: System, process: string): Promise<void> {
   const key = store().keys.settingsAnnounced;
   const text = await store().redis.hget(key, process);
+  await system.close();
   const announced = { ...JSON.parse(text ?? ''), announcedAtMs: Date.now() - PROCESS_GONE_AFTER_MS - 5_000 };
   await store().redis.hset(key, process, JSON.stringify(announced));
 }
@@ -69,15 +70,12 @@ test('settings that differ for longer than ten minutes raise an alert that names
   );
 
   // Somebody restarts it with other settings again: they are young, and still not the same.
-  await other.close();
-  await age(second);
+  await die(other, second);
   const third = await startAnother({ routing: MORPH_ONLY });
   await watch();
   expect(await raised()).toBeDefined();
 
-  const last = await latest();
   await third.close();
-  await age(last);
   await startAnother();
   await watch();
   expect(await raised()).toBeUndefined();
@@ -88,11 +86,19 @@ test('when the process that started last is gone, the settings of the one before
   const other = await startAnother({ routing: MORPH_ONLY });
   expect(await fallbacks()).toEqual([]);
   const second = await latest();
-  await other.close();
-  await age(second);
+  await die(other, second);
   await eventually('the first is in force', async () => (await fallbacks())?.[0] === 'morph');
   // And what is gone was taken away.
   expect((await store().announcements.read()).map(({ process }) => process)).toEqual([first]);
+});
+
+test('a process that is shut down takes its settings with it, and is not waited for', async () => {
+  const first = await latest();
+  const other = await startAnother({ routing: MORPH_ONLY });
+  expect(await fallbacks()).toEqual([]);
+  await other.close();
+  expect((await store().announcements.read()).map(({ process }) => process)).toEqual([first]);
+  await eventually('the first is in force', async () => (await fallbacks())?.[0] === 'morph');
 });
 
 test('settings of whoever started last stay in force after Redis was emptied', async () => {
