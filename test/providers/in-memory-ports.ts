@@ -100,12 +100,18 @@ export interface InMemoryCapacityBook extends CapacityBook {
 }
 
 export function createInMemoryCapacityBook(): InMemoryCapacityBook {
-  const book = new Map<string, MemoryReservation>();
+  const books = new Map<string, Map<string, MemoryReservation>>();
+  const bookOf = (domain: string) => {
+    const found = books.get(domain) ?? new Map<string, MemoryReservation>();
+    books.set(domain, found);
+    return found;
+  };
   return {
-    async reservations() {
-      return [...book.values()];
+    async reservations(domain) {
+      return [...bookOf(domain).values()];
     },
-    async reserve(_failureDomain, wanted, { limitMib, othersMib }) {
+    async reserve(domain, wanted, { limitMib, othersMib }) {
+      const book = bookOf(domain);
       if (book.get(wanted.guestId)?.node === wanted.node) return true;
       const reserved = [...book.values()]
         .filter(({ node, guestId }) => node === wanted.node && guestId !== wanted.guestId)
@@ -114,9 +120,9 @@ export function createInMemoryCapacityBook(): InMemoryCapacityBook {
       book.set(wanted.guestId, wanted);
       return true;
     },
-    async release(_failureDomain, guestId) {
-      book.delete(guestId);
+    async release(domain, guestId) {
+      bookOf(domain).delete(guestId);
     },
-    all: () => [...book.values()],
+    all: () => [...books.values()].flatMap((book) => [...book.values()]),
   };
 }

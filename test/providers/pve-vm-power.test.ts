@@ -1,6 +1,7 @@
 /** Full VMs on Proxmox VE once they run: pausing, resuming, destroying. */
 import { describe, expect, it } from 'vitest';
 import { waitUntilUsable } from '../../src/providers/readiness.ts';
+import { eventually } from '../support/eventually.ts';
 import { byHand, guestOf, startRig } from './pve-vm-rig.ts';
 import { failureOf, readCounter, startGuest, testCall } from './rig.ts';
 
@@ -80,6 +81,29 @@ describe('pausing and resuming', () => {
     expect(failure.message).toContain('4.5 GiB');
     expect(call.steps).toEqual([]);
     expect(await rig.provider.inspect(ref, testCall())).toMatchObject({ condition: 'running' });
+  });
+
+  it('lets no two pauses share the room of one, and goes on with the second when there is more', async () => {
+    const rig = await startRig({ pve: { storageGib: 16 } });
+    const [first, second] = [await startGuest(rig.provider), await startGuest(rig.provider)];
+    rig.faults.add({ times: 1, action: { kind: 'slow-task', taskType: 'qmsuspend', ms: 300 } });
+    const firstCall = testCall();
+    const firstPause = rig.provider.pause(first.ref, firstCall);
+    await eventually('the first was asked for', () => firstCall.steps.includes('suspend'));
+    const waiting = testCall();
+    expect(await failureOf(rig.provider.pause(second.ref, waiting))).toMatchObject({
+      kind: 'waiting',
+      effect: 'none',
+    });
+    expect(waiting.steps).toEqual([]);
+    expect(await firstPause).toEqual({ preservesRam: true });
+
+    // Its image is there now, and what is left is not enough.
+    const refused = testCall();
+    expect(await failureOf(rig.provider.pause(second.ref, refused))).toMatchObject({ kind: 'over_capacity' });
+    expect(refused.steps).toEqual([]);
+    await rig.provider.destroy(first.ref, testCall());
+    expect(await rig.provider.pause(second.ref, testCall())).toEqual({ preservesRam: true });
   });
 
   it('says what the storage said when it fills up in between, and that nothing changed', async () => {

@@ -75,6 +75,20 @@ describe('hibernation on simulated Proxmox', () => {
     expect(await api.task('POST', `${api.vm(VMID)}/status/stop`)).toBe('VM is locked (suspending)');
   });
 
+  it('lets two images begin in the room of one, and fails the one that is whole last', async () => {
+    const { api } = await running({ storageGib: 32 + 2 * 3.2 + 20, latency: { suspendMs: 300 } });
+    const other = VMID + 1;
+    await api.clone(other);
+    await api.start(other);
+    const both = await Promise.all([api.suspend(VMID), api.suspend(other)]);
+    expect(both.toSorted()).toEqual(['OK', "query-savevm failed with error 'No space left on device'"]);
+    const states = [await api.status(VMID), await api.status(other)];
+    expect(states.map(({ status, lock }) => `${status} ${lock}`).toSorted()).toEqual([
+      'running suspending',
+      'stopped suspended',
+    ]);
+  });
+
   it('fails without a lock when the image does not fit on the storage', async () => {
     const { api } = await running({ storageGib: 40 });
     expect(await api.suspend(VMID)).toMatch(/Insufficient free space/);

@@ -13,7 +13,7 @@ import { isRefusal, PveError } from './pve-errors.ts';
 import { guestFailure, stuck } from './pve-failures.ts';
 import { findGuestTask, isHibernated, isRunning, isStopped, readStatus, runGuestTask } from './pve-guest.ts';
 import { type OwnGuest, requireOwn } from './pve-locate.ts';
-import { chooseImageStorage } from './pve-memory-room.ts';
+import { chooseImageStorage, giveBackImageRoom, reserveImageRoom } from './pve-memory-room.ts';
 import { suspendPermit, withPermit } from './pve-permits.ts';
 import type { Place } from './pve-place.ts';
 import type { GuestStatus } from './pve-schemas.ts';
@@ -23,16 +23,33 @@ const SUSPEND = { step: 'suspend', path: '/status/suspend', params: { todisk: 1 
 const RESUME = { step: 'resume', path: '/status/resume', task: 'resume' };
 
 export async function pauseVm(ref: GuestRef, context: PveContext, call: ProviderCall): Promise<PauseResult> {
-  const { place, config } = await requireOwn(ref, context, call);
+  const own = await requireOwn(ref, context, call);
+  try {
+    const result = await suspend(own, context, call);
+    await giveBackImageRoom(own.place, context);
+    return result;
+  } catch (error) {
+    // Otherwise an image may still be written.
+    if (isProviderError(error) && error.report.effect === 'none') await giveBackImageRoom(own.place, context);
+    throw error;
+  }
+}
+
+async function suspend(
+  { place, config }: OwnGuest,
+  context: PveContext,
+  call: ProviderCall,
+): Promise<PauseResult> {
   const before = await readSettledStatus(place, context, call);
   if (isHibernated(before)) return { preservesRam: true };
   if (isStopped(before)) return { preservesRam: false };
   const storage = await chooseImageStorage(place, config, context, call);
   const use = { node: place.node, taskType: 'qmsuspend', vmid: place.vmid };
   const failure = await failureOf(
-    withPermit(suspendPermit(storage, context), use, context, call, () =>
-      runGuestTask(SUSPEND, place, context, call),
-    ),
+    withPermit(suspendPermit(storage.name, context), use, context, call, async () => {
+      await reserveImageRoom(place, config, storage, context);
+      return runGuestTask(SUSPEND, place, context, call);
+    }),
   );
   if (failure?.report.kind === 'waiting') throw failure;
   const after = await readAfter(failure, place, context, call);

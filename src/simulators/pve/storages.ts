@@ -8,6 +8,11 @@ export interface Storages {
   readonly describe: (node: string, storage: string) => StorageStatus;
   /** Fails with the storage's text when a memory image of this guest does not fit. */
   readonly reserveVmState: (guest: PveGuest, storage: string) => void;
+  /**
+   * A thin pool reserves nothing: images that are written at once may each have seen the room of one. The last to be
+   * written whole then fails.
+   */
+  readonly writeVmState: (guest: PveGuest, storage: string) => void;
 }
 
 export interface StorageStatus {
@@ -47,15 +52,22 @@ export function createStorages(
     return { ...common, type: 'lvmthin', content: 'rootdir,images', total, used: guestBytes, avail };
   };
 
+  const fits = (guest: PveGuest, storage: string) =>
+    describe(guest.node, storage).avail >= vmStateBytes(guest);
+
   return {
     names: ['local', DISK_STORAGE],
     describe,
     reserveVmState: (guest, storage) => {
-      if (describe(guest.node, storage).avail >= vmStateBytes(guest)) return;
+      if (fits(guest, storage)) return;
       // The plugin's own words differ by storage; no source for lvmthin's exact text was at hand.
       throw new PveFailure(
         `lvcreate 'pve/vm-${guest.vmid}-state-suspend' error:   Insufficient free space in thin pool pve/data`,
       );
+    },
+    writeVmState: (guest, storage) => {
+      if (!fits(guest, storage))
+        throw new PveFailure("query-savevm failed with error 'No space left on device'");
     },
   };
 }
@@ -65,10 +77,11 @@ function vmStateBytes(guest: PveGuest): number {
   return 2 * memoryBytes(guest) + 500 * 1024 ** 2;
 }
 
-/** Disks are all on one storage; a memory image is where its suspend was told to put it. */
+/** Disks are all on one storage; a memory image is where its suspend was told to put it, and counts once it is whole. */
 function bytesOn(storage: string, guest: PveGuest): number {
   const share = guest.baseVmid === null ? 1 : LINKED_CLONE_SHARE;
   const disk = storage === DISK_STORAGE ? Math.round(diskBytes(guest) * share) : 0;
-  const hasImage = String(guest.config.vmstate ?? '').startsWith(`${storage}:`);
+  const isWritten = guest.config.lock !== 'suspending';
+  const hasImage = isWritten && String(guest.config.vmstate ?? '').startsWith(`${storage}:`);
   return disk + (hasImage ? vmStateBytes(guest) : 0);
 }

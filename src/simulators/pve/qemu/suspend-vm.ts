@@ -86,6 +86,12 @@ async function suspendToDisk(
       dropImage(world, vmid);
       throw new PveFailure(`VM ${vmid} not running`);
     }
+    try {
+      world.storages.writeVmState(guest, storage);
+    } catch (error) {
+      dropImage(world, vmid);
+      throw error;
+    }
     quitWithImage(world, guest);
     world.guests.configure(vmid, { lock: 'suspended' });
   });
