@@ -20,6 +20,8 @@ import type { SweepRunOptions } from '../sweep.ts';
 
 /** Operations looked at in one pass; the rest is due at the next, seconds later. */
 const BATCH = 100;
+/** One look waits for Redis some five times, and a worker that died leaves as many operations as it had at work. */
+const AT_ONCE = 10;
 /** How soon an operation that needs nothing now is looked at again. */
 const LOOK_AGAIN_MS = 5_000;
 /** One that waits behind another is opened when that one settles; this look only heals a crash in between. */
@@ -55,18 +57,22 @@ export async function rescueOperations(deps: EndDeps, { dryRun }: SweepRunOption
   const counts: RescueCounts = { looked: 0, opened: 0, requeued: 0, interrupted: 0, overdue: 0, failed: 0 };
   const due = await store.reading.dueOperations(nowMs(), BATCH);
   if (dryRun) return { ...counts, looked: due.length };
-  for (const operationId of due) {
-    counts.looked += 1;
-    try {
-      await look(deps, operationId, counts);
-    } catch (error) {
-      // One that cannot be read or carried on (written by a newer release, say) must not stop the others.
-      counts.failed += 1;
-      deps.log.error({ operationId, err: error }, 'rescue failed; it is tried again');
-      await postpone(deps, operationId, LOOK_AGAIN_FAILED_MS);
-    }
+  for (let from = 0; from < due.length; from += AT_ONCE) {
+    await Promise.all(due.slice(from, from + AT_ONCE).map((id) => lookInPeace(deps, id, counts)));
   }
   return counts;
+}
+
+async function lookInPeace(deps: EndDeps, operationId: string, counts: RescueCounts): Promise<void> {
+  counts.looked += 1;
+  try {
+    await look(deps, operationId, counts);
+  } catch (error) {
+    // One that cannot be read or carried on (written by a newer release, say) must not stop the others.
+    counts.failed += 1;
+    deps.log.error({ operationId, err: error }, 'rescue failed; it is tried again');
+    await postpone(deps, operationId, LOOK_AGAIN_FAILED_MS);
+  }
 }
 
 async function look(deps: EndDeps, operationId: string, counts: RescueCounts): Promise<void> {
