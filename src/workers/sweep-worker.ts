@@ -46,6 +46,8 @@ export const SWEEPS = {
     schedule: { everyMs: 5_000 },
     run: discardCondemned,
     description: 'Removes guests that failed starts left behind.',
+    // A guest has one discard at most, whoever submits it; and until it goes it costs and takes room.
+    inEachProcess: true,
   },
   'reconcile-provider': {
     schedule: { cron: '* * * * *' },

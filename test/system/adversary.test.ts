@@ -1,6 +1,8 @@
+import { Worker } from 'bullmq';
 import { afterEach, expect, test } from 'vitest';
 import { type System, startSystem } from '../../src/main/system.ts';
 import { createProducer } from '../../src/producers/redis-producer.ts';
+import { createSweepQueue } from '../../src/queues/sweep-queues.ts';
 import { eventually } from '../support/eventually.ts';
 import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
 import { reconcileNow } from './reconcile-now.ts';
@@ -41,6 +43,28 @@ test('a condemned guest whose record cannot be read keeps the sweep from no othe
   await redis.hset(keys.guest(guestId), { state: 'condemned', condemnedAtMs: 1 });
   await redis.zadd(keys.guestsCondemned, 2, guestId);
   await eventually('the other guest is removed', () => test.vms().length === 0);
+});
+
+test('a condemned guest goes although a run of the sweep died and still holds its place in the queue', async () => {
+  const test = await start({ workers: false });
+  const { store } = test.system;
+  const queue = createSweepQueue('discard-condemned', store.redis, store.keys);
+  await queue.add('discard-condemned', {});
+  // Whoever took it is heard of no more, and its lock outlasts this test.
+  const dead = new Worker('discard-condemned', null, {
+    connection: store.redis,
+    prefix: store.keys.tag,
+    lockDuration: 10 * 60_000,
+  });
+  expect(await dead.getNextJob('dead')).toBeDefined();
+  systems.push(await startSystem(test.options));
+  const { guestId = '' } = await test.producer.start({ preset: PRESET });
+  await store.redis.hset(store.keys.guest(guestId), { state: 'condemned', condemnedAtMs: 1 });
+  await store.redis.zadd(store.keys.guestsCondemned, 1, guestId);
+  await eventually('it is removed', () => test.vms().length === 0);
+  expect(await queue.getActiveCount()).toBe(1);
+  await dead.close(true);
+  await queue.close();
 });
 
 test('a start that is superseded while it waits for a slot keeps the slot from nobody', async () => {

@@ -11,7 +11,7 @@ import { FAST_RECOVERY, PRESET, startTestSystem } from '../support/system.ts';
 test('schedules and global limits that were deleted by hand are there again after a while', async () => {
   const world = await startTestSystem({ recovery: { ...FAST_RECOVERY, reassertMs: 200 } });
   const { store, queues } = world.system;
-  const sweep = createSweepQueue('discard-condemned', store.redis, store.keys);
+  const sweep = createSweepQueue('expire', store.redis, store.keys);
   try {
     const limit = slotsWithReserve(world.options.concurrency.perProvider);
     const attempts = queues.byProvider.get('pve-vm');
