@@ -1,8 +1,10 @@
+import { Worker } from 'bullmq';
 import { afterEach, expect, test } from 'vitest';
 import type { LifecycleError } from '../../src/core/lifecycle-error.ts';
 import { startSystem } from '../../src/main/system.ts';
+import { queueName } from '../../src/queues/queues.ts';
 import { eventually } from '../support/eventually.ts';
-import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
+import { FAST_RECOVERY, PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.ts';
 
 let running: TestSystem | undefined;
@@ -192,6 +194,32 @@ test('an attempt whose job was never added, or was deleted, is carried on by res
   await worker(system);
   expect(await begun).toMatchObject({ state: 'running' });
   expect(system.vms()).toHaveLength(1);
+});
+
+test('a job whose worker died before it claimed anything is carried on, by the same attempt', async () => {
+  const test = await start({ workers: false });
+  const workers = await startSystem(test.options);
+  await workers.close();
+  const { store, queues } = test.system;
+  const begun = test.producer.start({ preset: PRESET }, { timeoutMs: 25_000 });
+  await eventually('its job is there', async () => (await queues.counts('pve-vm')).waiting === 1);
+  const dead = new Worker(queueName('pve-vm'), null, {
+    connection: store.redis,
+    prefix: store.keys.tag,
+    lockDuration: FAST_RECOVERY.lockMs,
+  });
+  expect(await dead.getNextJob('dead')).toBeDefined();
+  await dead.close(true);
+  const others = await startSystem(test.options);
+  try {
+    const { cause, state } = await begun;
+    expect(state).toBe('running');
+    const { attempts } = await test.producer.operation(cause);
+    expect(attempts).toMatchObject([{ provider: 'pve-vm', outcome: 'succeeded' }]);
+    expect(test.vms()).toHaveLength(1);
+  } finally {
+    await others.close();
+  }
 });
 
 test('a start that no worker takes fails at its deadline instead of waiting for ever', async () => {
