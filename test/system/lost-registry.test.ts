@@ -77,11 +77,16 @@ async function dumpAll(url: string): Promise<Dump> {
   return dump;
 }
 
-/** As if the dump were older than the longest gap between two beats. */
-async function restoreAll(url: string, dump: Dump, deploymentKey: string): Promise<void> {
+async function restoreAll(url: string, dump: Dump): Promise<void> {
   const redis = new Redis(url);
   await redis.flushall();
   for (const { key, value, ttlMs } of dump) await redis.restore(key, ttlMs, value);
+  redis.disconnect();
+}
+
+/** As if the dump were older than the longest gap between two beats. */
+async function ageDump(url: string, deploymentKey: string): Promise<void> {
+  const redis = new Redis(url);
   await redis.hincrby(deploymentKey, 'heartbeatMs', -HEARTBEAT_OLD_MS - 60_000);
   redis.disconnect();
 }
@@ -219,7 +224,8 @@ test('pain 25: an old dump is restored: in an hour no guest is destroyed, not ev
   const guests = guestsAt(world);
 
   await world.system.close();
-  await restoreAll(redis.url, dump, world.system.store.keys.deployment);
+  await restoreAll(redis.url, dump);
+  await ageDump(redis.url, world.system.store.keys.deployment);
   clockMs += HOUR_MS;
   const after = await startSystem(world.options);
   opened.push(after.close);
@@ -234,6 +240,37 @@ test('pain 25: an old dump is restored: in an hour no guest is destroyed, not ev
   for (const { id } of [first, second, third]) {
     expect((await after.store.reading.sandbox(id))?.state).toBe('running');
   }
+});
+
+test('a dump of some minutes ago is restored: a guest that somebody works in is kept, though the dump calls its start overdue', async () => {
+  const { redis, world } = await openWorld();
+  const { reading } = world.system.store;
+  // Its reply is lost, so that it looks for its guest, again and again, while that is being cloned.
+  const { faults } = world.simulators.pve;
+  faults.add({ method: 'POST', path: '/clone$', action: { kind: 'lose-reply' }, times: 1 });
+  faults.add({ action: { kind: 'slow-task', taskType: 'qmclone', ms: 3_000 }, times: 1 });
+  const begun = world.producer.start({ preset: PRESET });
+  await eventually('it is held', async () => {
+    const [id = ''] = await reading.dueOperations(Number.MAX_SAFE_INTEGER, 1);
+    return (await reading.operation(id))?.attempts.some(({ holdSinceMs }) => holdSinceMs !== undefined);
+  });
+  const dump = await dumpAll(redis.url);
+  const { id } = await begun;
+  const guests = guestsAt(world);
+
+  await world.system.close();
+  await restoreAll(redis.url, dump);
+  // Beyond the deadline of the start, and too young to be told by its heartbeat.
+  clockMs += world.options.timing.startDeadlineMs + 60_000;
+  const after = await startSystem(world.options);
+  opened.push(after.close);
+  expect(await after.store.automation.read()).toMatchObject({ mode: 'normal' });
+  await eventually('its start has settled', async () =>
+    ['running', 'failed'].includes((await after.store.reading.sandbox(id))?.state ?? ''),
+  );
+  await liveAnHour({ system: after });
+  expect(guestsAt(world)).toEqual(guests);
+  expect((await after.store.reading.sandbox(id))?.state).toBe('running');
 });
 
 test('two deployments on the same Proxmox and Morph account leave each other alone', async () => {

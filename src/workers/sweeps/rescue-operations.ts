@@ -7,13 +7,14 @@
  * worker: its lease tells sooner than the queue's own check. A job that was never added is added; an attempt
  * that was claimed and abandoned is closed as interrupted, and the next one inherits its intent and looks before it
  * sends. An operation whose deadline passed while nobody took its job (no worker serves that queue) fails with that
- * truth.
+ * truth; a start whose guest may be there only after somebody had the time to look. Giving up condemns the guest, and
+ * where the registry was restored from a dump it may have come up long ago, with somebody at work in it.
  *
  * Every process runs it by itself, and passes may meet: who finds an operation claimed by another leaves it.
  */
 import { randomUUID } from 'node:crypto';
 import type { JobState } from 'bullmq';
-import { isSettled, type Operation } from '../../core/operation.ts';
+import { type Attempt, isSettled, type Operation } from '../../core/operation.ts';
 import { subjectKeyOf } from '../../store/claims.ts';
 import { closeInterrupted, closeOverdue, type EndDeps } from '../end-attempt.ts';
 import type { SweepRunOptions } from '../sweep.ts';
@@ -30,6 +31,8 @@ const LOOK_AGAIN_WAITING_MS = 15_000;
 /** Rarer than a batch of healthy ones, so that those which fail every time leave them room. */
 const LOOK_AGAIN_FAILED_MS = 15_000;
 
+/** How long the last look of a start may wait for a worker and its slot; without any worker nobody can look. */
+const LAST_LOOK_WITHIN_MS = 2 * 60_000;
 /** An attempt that is about to judge its own deadline is left to do so. */
 const OVERDUE_GRACE_MS = 5_000;
 
@@ -107,19 +110,33 @@ async function rescue(deps: EndDeps, operation: Operation, counts: RescueCounts)
     counts.requeued += 1;
     return postpone(deps, operation.id, LOOK_AGAIN_MS);
   }
+  const end = overdue ? await judgeOverdue(deps, operation, attempt) : 'interrupted';
+  if (end === 'wait') return postpone(deps, operation.id, LOOK_AGAIN_MS);
   const claimed = await store.claims.claim(operation, attempt.number, `rescue ${randomUUID()}`, {
     leaseMs: LEASE_MS,
   });
   if (claimed.status !== 'claimed') {
     return postpone(deps, operation.id, claimed.status === 'held' ? claimed.waitMs : LOOK_AGAIN_MS);
   }
-  if (overdue) {
-    await closeOverdue(deps, claimed.claim);
-    counts.overdue += 1;
-    return;
-  }
-  await closeInterrupted(deps, claimed.claim, 'its worker stopped in the middle');
-  counts.interrupted += 1;
+  if (end === 'overdue') await closeOverdue(deps, claimed.claim);
+  else await closeInterrupted(deps, claimed.claim, 'its worker stopped in the middle');
+  counts[end] += 1;
+}
+
+/**
+ * Giving up a start condemns a guest that may be there. So one whose create was let go gets a last attempt after its
+ * deadline, and that has time to be taken.
+ */
+async function judgeOverdue(
+  { store, nowMs }: EndDeps,
+  { kind, deadlineAtMs }: Operation,
+  { guestId, openedAtMs, claimedAtMs }: Attempt,
+): Promise<'wait' | 'overdue' | 'interrupted'> {
+  if (kind !== 'start' || guestId === undefined) return 'overdue';
+  if ((await store.reading.guest(guestId))?.sentAtMs === undefined) return 'overdue';
+  const isLast = openedAtMs >= deadlineAtMs && claimedAtMs === undefined;
+  if (!isLast) return 'interrupted';
+  return nowMs() < openedAtMs + LAST_LOOK_WITHIN_MS ? 'wait' : 'overdue';
 }
 
 async function postpone({ store, nowMs }: EndDeps, id: string, delayMs: number): Promise<void> {
