@@ -58,7 +58,13 @@ export type Verdict =
       readonly receipt: string;
     }
   /** Its record exists, but no sandbox points to it and no attempt has it: left alone from now on. */
-  | { readonly verdict: 'disown'; readonly guest: Guest; readonly receipt: string }
+  | {
+      readonly verdict: 'disown';
+      readonly guest: Guest;
+      /** Where it was seen. */
+      readonly ref: GuestRef;
+      readonly receipt: string;
+    }
   | { readonly verdict: 'discard'; readonly guest: Guest; readonly receipt: string }
   /** The provider is asked under a claim, and the record follows. */
   | { readonly verdict: 'inspect'; readonly sandbox: Sandbox; readonly receipt: string }
@@ -141,7 +147,7 @@ function judgeKnown(input: ReconcileInput, seen: SeenGuest, guest: Guest): Verdi
     case 'unowned':
       return undefined;
     case 'gone':
-      return { verdict: 'disown', guest, receipt: 'it was called gone, and is there' };
+      return { verdict: 'disown', guest, ref: seen.ref, receipt: 'it was called gone, and is there' };
     case 'creating':
     case 'live':
       return judgeInUse(input, seen, guest);
@@ -153,12 +159,13 @@ function judgeInUse(input: ReconcileInput, seen: SeenGuest, guest: Guest): Verdi
   // Its attempt, or whatever else is under way, carries it on.
   if (input.busy.has(guest.sandboxId)) return undefined;
   if (sandbox === undefined) {
-    return { verdict: 'disown', guest, receipt: `there is no record of its sandbox ${guest.sandboxId}` };
+    const receipt = `there is no record of its sandbox ${guest.sandboxId}`;
+    return { verdict: 'disown', guest, ref: seen.ref, receipt };
   }
   if (!pointsTo(sandbox, guest.id)) {
     const instead = sandbox.placement?.guestId ?? 'no guest';
     const receipt = `${sandbox.id} is ${sandbox.state} and points to ${instead}`;
-    return { verdict: 'disown', guest, receipt };
+    return { verdict: 'disown', guest, ref: seen.ref, receipt };
   }
   if (seen.drift !== undefined) return { verdict: 'drifted', guest, receipt: seen.drift };
   const difference = differenceOf(input, sandbox, seen.condition);

@@ -1,5 +1,11 @@
 /** What a provider shows against the registry, end to end: hands at the console, strangers, lost records. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createProviders } from '../../src/main/providers.ts';
+import type { ProviderCall } from '../../src/providers/provider.ts';
+import { createCapacityBook } from '../../src/store/capacity-book.ts';
+import { createPermits } from '../../src/store/permits.ts';
+import type { SweepDeps } from '../../src/workers/sweep.ts';
+import { reconcileProviders } from '../../src/workers/sweeps/reconcile-provider.ts';
 import { eventually } from '../support/eventually.ts';
 import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
 import { reconcileNow } from './reconcile-now.ts';
@@ -63,6 +69,37 @@ test('when too many are missing at once, none is called lost and an alert is rai
     { name: 'sandboxes.lost', subject: 'pve-vm' },
   ]);
   for (const { id } of started) expect((await sandboxOf(id))?.state).toBe('running');
+});
+
+test('a guest that is destroyed after the list was read is gone, and not nobody’s', async () => {
+  const { id, guestId = '' } = await world.producer.start({ preset: PRESET });
+  const { store, submitter } = world.system;
+  const { deployment, log, backends } = world.options;
+  const { all, close } = createProviders(store, backends, {
+    ...world.options,
+    installId: await store.deployment.installId(),
+    permits: createPermits(store, () => Promise.resolve(true)),
+    capacityBook: createCapacityBook(store),
+  });
+  const providers = all.map((provider) => ({
+    ...provider,
+    async list(call: ProviderCall) {
+      const listed = await provider.list(call);
+      await world.producer.destroy(id);
+      return listed;
+    },
+  }));
+  const deps = { store, submitter, deployment, log, providers, nowMs: () => clockMs };
+  const signal = new AbortController().signal;
+  try {
+    const counts = await reconcileProviders(deps as unknown as SweepDeps, { dryRun: false, signal });
+    expect(counts).toMatchObject({ unowned: 0 });
+    expect((await store.reading.guest(guestId))?.state).toBe('gone');
+    expect(await store.alerts.active()).toEqual([]);
+    expect(await store.ledger.openIntervals()).toEqual([]);
+  } finally {
+    await close();
+  }
 });
 
 test('a guest whose record vanished is adopted by the sandbox that points to it', async () => {

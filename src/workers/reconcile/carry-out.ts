@@ -166,7 +166,9 @@ async function carryOutOne(
       });
     }
     case 'disown': {
-      const { guest, receipt } = verdict;
+      const { guest, ref, receipt } = verdict;
+      // Records are read after the list: it may have gone in between.
+      if (guest.state === 'gone' && !(await isThere(deps, ref))) return undefined;
       const sandbox = world.sandboxes.get(guest.sandboxId);
       return write('unowned', () => store.inventory.disown(guest, sandbox, receipt, nowMs));
     }
@@ -302,6 +304,11 @@ async function ask(
     if (isProviderError(error)) return undefined;
     throw error;
   }
+}
+
+async function isThere(deps: ReconcileDeps, ref: GuestRef): Promise<boolean> {
+  const found = await ask(deps, ref);
+  return found !== undefined && found.condition !== 'gone';
 }
 
 async function submitInspect({ submitter }: ReconcileDeps, { id }: Sandbox): Promise<void> {
