@@ -53,10 +53,10 @@ export interface Settlement {
     readonly preservesRam?: boolean;
     readonly reconnect?: readonly Reconnect[];
     readonly remediation?: string;
-    /** Of a stuck one: its guest was seen to be off. */
-    readonly isOff?: boolean;
   };
   readonly guestFate: GuestFate;
+  /** Of a guest that only a person can free: it takes no memory. */
+  readonly isOff?: boolean;
   /** When the guest came into the state that is settled, if it was not only now. */
   readonly since?: BillingInstant;
   /** It was looked for until its absence was conclusive, and never seen: nothing of it is billed. */

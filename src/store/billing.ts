@@ -30,13 +30,15 @@ export function billSandboxState(
   {
     sandbox,
     since,
+    isOff,
   }: {
     readonly sandbox?: SettledSandbox;
     readonly since?: BillingInstant;
+    readonly isOff?: boolean;
   },
   nowMs: number,
 ): void {
-  const state = sandbox && billedStateOf(sandbox);
+  const state = sandbox && billedStateOf(sandbox, isOff);
   if (guest === undefined || state === undefined) return;
   bill(transaction, keys, accountOf(guest), { state, ...(since ?? atClock(nowMs)) });
 }
@@ -44,10 +46,9 @@ export function billSandboxState(
 interface SettledSandbox {
   readonly state: SandboxState;
   readonly preservesRam?: boolean;
-  readonly isOff?: boolean;
 }
 
-function billedStateOf({ state, preservesRam, isOff }: SettledSandbox): BillingState | undefined {
+function billedStateOf({ state, preservesRam }: SettledSandbox, isOff = false): BillingState | undefined {
   switch (state) {
     case 'running':
       return 'running';
@@ -60,19 +61,26 @@ function billedStateOf({ state, preservesRam, isOff }: SettledSandbox): BillingS
   }
 }
 
-/** A condemned guest that was never seen counts from when its create was let go: until then it cannot exist. */
+/** A stuck guest costs what its disk does once it was seen to be off. A condemned one that was never seen counts from when its create was let go: until then it cannot exist. */
 export function billFate(
   transaction: Transaction,
   keys: Keys,
   guest: Guest | undefined,
   fate: GuestFate,
-  when: { readonly nowMs: number; readonly since?: BillingInstant; readonly neverExisted?: boolean },
+  when: {
+    readonly nowMs: number;
+    readonly since?: BillingInstant;
+    readonly neverExisted?: boolean;
+    readonly isOff?: boolean;
+  },
 ): void {
   if (guest === undefined) return;
   const account = accountOf(guest);
   if (fate === 'condemn') {
     const atMs = guest.ref ? when.nowMs : (guest.sentAtMs ?? when.nowMs);
     bill(transaction, keys, account, { state: 'condemned', ...atClock(atMs) });
+  } else if (fate === 'stuck' && when.isOff) {
+    bill(transaction, keys, account, { state: 'stored', ...atClock(when.nowMs) });
   } else if (fate === 'gone' || fate === 'carry_unsent') {
     const state = when.neverExisted ? 'void' : 'ended';
     bill(transaction, keys, account, { state, ...(when.since ?? atClock(when.nowMs)) });

@@ -206,7 +206,7 @@ async function giveUp(
     operation: state === 'failed' ? { state, failure: operationFailure } : { state },
     attemptFailure: failure,
     ...(operation.kind === 'discard'
-      ? { guestFate: failure.kind === 'stuck' ? 'stuck' : 'carry' }
+      ? guestAfterDiscard(claim, failure, observed)
       : sandboxAfterFailure(claim, failure, condemn, observed)),
   };
   const { next } = await deps.store.attempts.settle(claim, settlement, deps.nowMs());
@@ -253,6 +253,16 @@ function describeFailure(
   };
 }
 
+/** One that was never seen whole was never booted. */
+function guestAfterDiscard(
+  { guest }: Claim,
+  { kind }: FailureReport,
+  observed: GuestObservation | undefined,
+): Pick<Settlement, 'guestFate' | 'isOff'> {
+  if (kind !== 'stuck') return { guestFate: 'carry' };
+  return { guestFate: 'stuck', isOff: guest?.ref === undefined || observed?.runs === false };
+}
+
 /** A start is condemned rather than looked at; a `configure` that failed has moved nothing. */
 const UNSEEN: ReadonlySet<OperationKind> = new Set(['start', 'configure']);
 
@@ -265,7 +275,7 @@ function sandboxAfterFailure(
   failure: FailureReport,
   condemn: boolean,
   observed: GuestObservation | undefined,
-): Pick<Settlement, 'sandbox' | 'guestFate'> {
+): Pick<Settlement, 'sandbox' | 'guestFate' | 'isOff'> {
   const cause = failure.message;
   if (operation.kind === 'start') {
     const neverSent = guest?.sentAtMs === undefined || !condemn;
@@ -274,13 +284,9 @@ function sandboxAfterFailure(
   if (failure.kind === 'stuck') {
     const remediation = failure.remediation ?? observed?.remediation;
     return {
-      sandbox: {
-        state: 'stuck',
-        cause,
-        isOff: observed?.runs === false,
-        ...(remediation === undefined ? {} : { remediation }),
-      },
+      sandbox: { state: 'stuck', cause, ...(remediation === undefined ? {} : { remediation }) },
       guestFate: 'keep',
+      isOff: observed?.runs === false,
     };
   }
   const seen = observed && stateFromObservation(observed, cause);

@@ -2,7 +2,7 @@ import type { Sandbox } from '../core/sandbox.ts';
 import type { GuestObservation } from '../providers/provider.ts';
 import type { Settlement } from '../store/attempt-endings.ts';
 
-type Observed = Pick<Settlement, 'sandbox' | 'guestFate'>;
+type Observed = Pick<Settlement, 'sandbox' | 'guestFate' | 'isOff'>;
 
 /** Brings the record in line with what was seen, and says who moved the sandbox as far as the provider tells. */
 export function settleAsObserved(
@@ -64,13 +64,9 @@ export function stateFromObservation(
       return { sandbox: { state: 'paused', cause: 'guest_stopped', preservesRam: false }, guestFate: 'keep' };
     case 'stuck':
       return {
-        sandbox: {
-          state: 'stuck',
-          cause,
-          isOff: runs === false,
-          ...(remediation === undefined ? {} : { remediation }),
-        },
+        sandbox: { state: 'stuck', cause, ...(remediation === undefined ? {} : { remediation }) },
         guestFate: 'keep',
+        isOff: runs === false,
       };
     case 'creating':
     case 'pausing':

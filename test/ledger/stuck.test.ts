@@ -1,5 +1,6 @@
 /** What a sandbox costs that only a person can free: what its guest was seen to be, and no longer what it was before. */
 import { afterEach, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
 
 let world: TestSystem | undefined;
@@ -37,4 +38,15 @@ test('a suspend whose task died leaves a machine that goes on, and costs what it
   expect(await producer.get(id)).toMatchObject({ state: 'stuck' });
   expect(rest.vms()).toMatchObject([{ status: 'running' }]);
   expect(await billedAs({ simulators, producer, ...rest }, id)).toEqual(['running']);
+});
+
+test('a clone whose task died costs a disk at most, until somebody frees it', async () => {
+  world = await startTestSystem();
+  const { simulators, producer, system } = world;
+  simulators.pve.faults.add({ action: { kind: 'kill-task', taskType: 'qmclone', at: 'middle' }, times: 1 });
+  const { id } = await producer.start({ preset: PRESET });
+  await eventually('it is stuck', async () =>
+    (await system.store.alerts.active()).some(({ name }) => name === 'guests.stuck'),
+  );
+  expect([...(await billedAs(world, id))].toSorted()).toEqual(['running', 'stored']);
 });
