@@ -16,6 +16,7 @@ import {
   sweepJobSchema,
 } from '../queues/sweep-queues.ts';
 import { tellQueueTrouble } from './queue-trouble.ts';
+import { requireRightClock } from './right-clock.ts';
 import type { Sweep, SweepDeps } from './sweep.ts';
 import { compareBilling } from './sweeps/compare-billing.ts';
 import { compareCosts } from './sweeps/compare-costs.ts';
@@ -111,11 +112,13 @@ export const SWEEPS = {
   },
   'idle-suspend': {
     schedule: { everyMs: 15_000 },
+    goesByTheClock: true,
     run: idleSuspend,
     description: 'Suspends sandboxes that are known to be idle, or counts them in shadow mode.',
   },
   expire: {
     schedule: { everyMs: 15_000 },
+    goesByTheClock: true,
     run: expire,
     description: 'Pauses or destroys sandboxes whose time to live is over.',
   },
@@ -123,6 +126,7 @@ export const SWEEPS = {
     // Days are counted here, and destroys compete with nobody at minute 17.
     schedule: { cron: '17 * * * *' },
     jitterMs: 60_000,
+    goesByTheClock: true,
     run: retention,
     description: 'Destroys sandboxes that were paused long ago.',
   },
@@ -146,6 +150,8 @@ export interface SweepWorkerOptions {
   readonly lockMs: number;
   readonly stalledCheckMs: number;
   readonly reassertMs?: number;
+  /** What Redis's clock is held against. Default: the clock of this host. */
+  readonly hostNowMs?: () => number;
   /** Default: those of this release. */
   readonly sweeps?: Readonly<Record<string, Sweep>>;
 }
@@ -175,7 +181,7 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
     async (job: Job<SweepJob>, _token?: string, signal?: AbortSignal) => {
       if (job.data.by === undefined) await wait(sweep.jitterMs, closing.signal);
       const asked = { ...sweepJobSchema.parse(job.data), runId: job.id ?? '' };
-      return runOnce(deps, name, sweep, asked, signal ?? new AbortController().signal);
+      return runOnce(deps, timing, name, sweep, asked, signal ?? new AbortController().signal);
     },
     {
       connection: store.redis,
@@ -210,7 +216,7 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
   await assertSchedule();
   const timer = setInterval(() => assertSchedule().catch(onError), timing.reassertMs ?? REASSERT_MS);
 
-  const ticks = startOwnTicks(deps, name, sweep, schedule);
+  const ticks = startOwnTicks(deps, timing, name, sweep, schedule);
 
   return {
     async close() {
@@ -223,14 +229,20 @@ async function startSweep(deps: SweepDeps, timing: SweepWorkerOptions, name: str
 }
 
 /** The ticks of this process alone, one pass at a time; the first one comes at once. */
-function startOwnTicks(deps: SweepDeps, name: string, sweep: Sweep, schedule: SweepSchedule) {
+function startOwnTicks(
+  deps: SweepDeps,
+  timing: SweepWorkerOptions,
+  name: string,
+  sweep: Sweep,
+  schedule: SweepSchedule,
+) {
   if (!sweep.inEachProcess || !('everyMs' in schedule)) return undefined;
   const closing = new AbortController();
   let pass: Promise<unknown> | undefined;
 
   function tick(): void {
     // While Redis is away commands wait, and the pass with them.
-    pass ??= runOnce(deps, name, sweep, { runId: randomUUID(), dryRun: false }, closing.signal)
+    pass ??= runOnce(deps, timing, name, sweep, { runId: randomUUID(), dryRun: false }, closing.signal)
       .catch((error: unknown) => deps.log.error({ sweep: name, err: error }, 'sweep failed'))
       .finally(() => {
         pass = undefined;
@@ -261,8 +273,9 @@ type AskedRun = AskedSweep & { readonly runId: string };
 
 async function runOnce(
   deps: SweepDeps,
+  { hostNowMs = Date.now }: SweepWorkerOptions,
   name: string,
-  { run }: Sweep,
+  { run, goesByTheClock }: Sweep,
   { by, dryRun, runId }: AskedRun,
   signal: AbortSignal,
 ): Promise<SweepCounts | 'paused'> {
@@ -282,6 +295,7 @@ async function runOnce(
       ...(error === undefined ? {} : { error }),
     });
   try {
+    if (goesByTheClock && !dryRun) await requireRightClock(store, hostNowMs);
     const counts = await run(deps, { dryRun, signal });
     if (didSomething(counts)) log.info({ sweep: name, dryRun, ...counts }, 'sweep');
     await record(counts);

@@ -41,5 +41,7 @@ export interface Sweep {
    * and a check has seen it, and so does the next one that dies.
    */
   readonly inEachProcess?: boolean;
+  /** It takes something away because its time has come: not by the clock of a host that Redis's does not bear out. */
+  readonly goesByTheClock?: boolean;
   run(deps: SweepDeps, options: SweepRunOptions): Promise<SweepCounts>;
 }

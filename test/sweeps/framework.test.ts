@@ -29,11 +29,11 @@ async function openBench() {
     redis.disconnect();
   });
   /** One process of the fleet. */
-  async function replica(sweeps: Record<string, Sweep>) {
+  async function replica(sweeps: Record<string, Sweep>, hostNowMs = Date.now) {
     // These sweeps touch nothing but the store, which is all that the worker itself needs.
     const deps = { store, nowMs: Date.now, log: pino({ level: 'silent' }) } as unknown as SweepDeps;
     const timing = { lockMs: 1_000, stalledCheckMs: 500, timeZone: 'Europe/Berlin' };
-    const worker = await startSweepWorker(deps, { ...timing, sweeps });
+    const worker = await startSweepWorker(deps, { ...timing, sweeps, hostNowMs });
     closers.push(worker.close);
     return worker;
   }
@@ -184,6 +184,31 @@ test('a run that fails is in the list with its reason, and the next one comes', 
   await eventually('a run after it', async () => (await view('failing')).lastRun?.counts.done === 1);
   expect((await view('failing')).runs.map(({ error }) => error)).toContain('the first time');
 });
+
+test.each([
+  ['ahead of', 60_000],
+  ['behind', -60_000],
+])(
+  'a host whose clock is a minute %s that of Redis takes nothing away by it, and says so',
+  async (off, byMs) => {
+    const { replica, control, view } = await openBench();
+    const { sweep, seen } = countingSweep({ everyMs: 50 });
+    // Redis tells whole seconds here: a second more is a minute for sure.
+    const hostNowMs = () => Date.now() + byMs + Math.sign(byMs) * 1_000;
+    await replica({ ending: { ...sweep, goesByTheClock: true } }, hostNowMs);
+    await eventually('it says why', async () =>
+      (await view('ending')).lastRun?.error?.includes(`${off} Redis's`),
+    );
+    const { runId } = await control.run('ending', { by: 'somebody', dryRun: true });
+    await eventually('what would be done can be seen', async () =>
+      (await view('ending')).runs.some((run) => run.runId === runId && run.error === undefined),
+    );
+    expect(seen).toMatchObject({ runs: 1, dryRuns: 1 });
+
+    await replica({ ending: { ...sweep, goesByTheClock: true } });
+    await eventually('another host carries it out', () => seen.runs > 1);
+  },
+);
 
 test('a cron pattern is read in the time zone of the deployment, and jitter delays no run that is asked for', async () => {
   const { replica, control, view } = await openBench();
