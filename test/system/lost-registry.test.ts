@@ -7,40 +7,28 @@ import { afterEach, expect, test } from 'vitest';
 import type { ProviderName } from '../../src/core/provider-name.ts';
 import { createProviders } from '../../src/main/providers.ts';
 import { type RebuildReport, rebuild } from '../../src/main/rebuild.ts';
-import { type System, startSystem } from '../../src/main/system.ts';
+import type { System } from '../../src/main/system.ts';
 import { createProducer } from '../../src/producers/redis-producer.ts';
 import { HEARTBEAT_OLD_MS } from '../../src/store/automation.ts';
 import { createCapacityBook } from '../../src/store/capacity-book.ts';
 import { createPermits } from '../../src/store/permits.ts';
-import type { StepObserver } from '../../src/workers/attempt-session.ts';
 import { eventually } from '../support/eventually.ts';
-import { startTestRedis, type TestRedis } from '../support/redis.ts';
-import { PRESET, startTestSystem, type TestSystem } from '../support/system.ts';
-import { sweepNow } from './reconcile-now.ts';
+import { PRESET, type TestSystem } from '../support/system.ts';
+import {
+  clock,
+  closeAll,
+  type Dump,
+  dumpAll,
+  guestsAt,
+  HOUR_MS,
+  liveAnHour,
+  openWorld,
+  restart,
+  restoreAll,
+  startAnother,
+} from './registry-loss.ts';
 
-const HOUR_MS = 60 * 60_000;
-const STEP_MS = 5 * 60_000;
-const SWEEPS = ['reconcile-provider', 'observe-sandboxes', 'discard-condemned'];
-
-const opened: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close();
-});
-
-let clockMs = 0;
-
-async function openWorld(onStep?: StepObserver): Promise<{ redis: TestRedis; world: TestSystem }> {
-  clockMs = Date.now();
-  const redis = await startTestRedis();
-  opened.push(redis.stop);
-  const world = await startTestSystem({
-    redisUrl: redis.url,
-    nowMs: () => clockMs,
-    ...(onStep ? { onStep } : {}),
-  });
-  opened.push(world.close);
-  return { redis, world };
-}
+afterEach(closeAll);
 
 /** One on each provider, and one of them paused. */
 async function fill({ producer }: TestSystem): Promise<readonly string[]> {
@@ -63,54 +51,11 @@ async function fill({ producer }: TestSystem): Promise<readonly string[]> {
   return (await producer.list()).sandboxes.map(({ id }) => id);
 }
 
-type Dump = readonly { readonly key: string; readonly value: Buffer; readonly ttlMs: number }[];
-
-/** Every key as Redis itself writes it out. */
-async function dumpAll(url: string): Promise<Dump> {
-  const redis = new Redis(url);
-  const dump = [];
-  for (const key of await redis.keys('*')) {
-    const value = await redis.dumpBuffer(key);
-    if (value) dump.push({ key, value, ttlMs: Math.max(0, await redis.pttl(key)) });
-  }
-  redis.disconnect();
-  return dump;
-}
-
-async function restoreAll(url: string, dump: Dump): Promise<void> {
-  const redis = new Redis(url);
-  await redis.flushall();
-  for (const { key, value, ttlMs } of dump) await redis.restore(key, ttlMs, value);
-  redis.disconnect();
-}
-
 /** As if the dump were older than the longest gap between two beats. */
 async function ageDump(url: string, deploymentKey: string): Promise<void> {
   const redis = new Redis(url);
   await redis.hincrby(deploymentKey, 'heartbeatMs', -HEARTBEAT_OLD_MS - 60_000);
   redis.disconnect();
-}
-
-/** The same deployment after a restart, on whatever Redis holds now. */
-async function restart(world: TestSystem): Promise<{ readonly system: System }> {
-  await world.system.close();
-  const system = await startSystem(world.options);
-  opened.push(system.close);
-  return { system };
-}
-
-async function liveAnHour(world: { readonly system: System }): Promise<void> {
-  for (let passed = 0; passed <= HOUR_MS; passed += STEP_MS) {
-    clockMs += STEP_MS;
-    for (const sweep of SWEEPS) await sweepNow(world, sweep);
-  }
-}
-
-function guestsAt(world: TestSystem): readonly string[] {
-  return [
-    ...world.vms().map(({ vmid }) => `vmid ${vmid}`),
-    ...world.instances().map(({ id }) => id),
-  ].toSorted();
 }
 
 async function rebuildNow(
@@ -126,7 +71,7 @@ async function rebuildNow(
     capacityBook: createCapacityBook(store),
   });
   try {
-    const deps = { store, providers: providers.all, deployment, nowMs: () => clockMs };
+    const deps = { store, providers: providers.all, deployment, nowMs: () => clock.ms };
     return await rebuild(deps, { apply, installs: [], signal: AbortSignal.timeout(30_000) });
   } finally {
     await providers.close();
@@ -203,7 +148,7 @@ test('Redis is emptied under a running system: it notices at its next beat, unde
   const { store } = world.system;
   const installId = await store.deployment.installId();
   await store.redis.flushall();
-  expect(await store.automation.beat(installId, clockMs)).toBe('lost');
+  expect(await store.automation.beat(installId, clock.ms)).toBe('lost');
   expect(await store.automation.read()).toMatchObject({ mode: 'adopt_only' });
   expect(await store.automation.ownInstalls()).toEqual(new Set([installId]));
 });
@@ -226,9 +171,8 @@ test('pain 25: an old dump is restored: in an hour no guest is destroyed, not ev
   await world.system.close();
   await restoreAll(redis.url, dump);
   await ageDump(redis.url, world.system.store.keys.deployment);
-  clockMs += HOUR_MS;
-  const after = await startSystem(world.options);
-  opened.push(after.close);
+  clock.ms += HOUR_MS;
+  const after = await startAnother(world.options);
   expect(await after.store.automation.read()).toMatchObject({ mode: 'observing' });
   await liveAnHour({ system: after });
   expect(guestsAt(world)).toEqual(guests);
@@ -242,42 +186,10 @@ test('pain 25: an old dump is restored: in an hour no guest is destroyed, not ev
   }
 });
 
-test('a dump of some minutes ago is restored: a guest that somebody works in is kept, though the dump calls its start overdue', async () => {
-  const { redis, world } = await openWorld();
-  const { reading } = world.system.store;
-  // Its reply is lost, so that it looks for its guest, again and again, while that is being cloned.
-  const { faults } = world.simulators.pve;
-  faults.add({ method: 'POST', path: '/clone$', action: { kind: 'lose-reply' }, times: 1 });
-  faults.add({ action: { kind: 'slow-task', taskType: 'qmclone', ms: 3_000 }, times: 1 });
-  const begun = world.producer.start({ preset: PRESET });
-  await eventually('it is held', async () => {
-    const [id = ''] = await reading.dueOperations(Number.MAX_SAFE_INTEGER, 1);
-    return (await reading.operation(id))?.attempts.some(({ holdSinceMs }) => holdSinceMs !== undefined);
-  });
-  const dump = await dumpAll(redis.url);
-  const { id } = await begun;
-  const guests = guestsAt(world);
-
-  await world.system.close();
-  await restoreAll(redis.url, dump);
-  // Beyond the deadline of the start, and too young to be told by its heartbeat.
-  clockMs += world.options.timing.startDeadlineMs + 60_000;
-  const after = await startSystem(world.options);
-  opened.push(after.close);
-  expect(await after.store.automation.read()).toMatchObject({ mode: 'normal' });
-  await eventually('its start has settled', async () =>
-    ['running', 'failed'].includes((await after.store.reading.sandbox(id))?.state ?? ''),
-  );
-  await liveAnHour({ system: after });
-  expect(guestsAt(world)).toEqual(guests);
-  expect((await after.store.reading.sandbox(id))?.state).toBe('running');
-});
-
 test('two deployments on the same Proxmox and Morph account leave each other alone', async () => {
   const { world } = await openWorld();
   await fill(world);
-  const other = await startSystem({ ...world.options, deployment: `${world.options.deployment}-other` });
-  opened.push(other.close);
+  const other = await startAnother({ ...world.options, deployment: `${world.options.deployment}-other` });
   const guests = guestsAt(world);
   await liveAnHour({ system: other });
   await liveAnHour(world);
