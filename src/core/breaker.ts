@@ -231,6 +231,8 @@ export interface JudgedFailure {
   readonly step: NextStep['step'];
   /** The attempt had failed before and only looked for its guest: that failure was counted in the row. */
   readonly looksAgain: boolean;
+  /** It failed at another provider of the same failure domain before, and was counted in the share then. */
+  readonly countedBefore?: boolean;
 }
 
 /**
@@ -257,14 +259,15 @@ export function judgeFailure(
 }
 
 function countsOfStart(
-  { failure, step, looksAgain }: JudgedFailure,
+  { failure, step, looksAgain, countedBefore = false }: JudgedFailure,
   isOver: boolean,
 ): { readonly cause: 'failures'; readonly counts: FailureCounts } | undefined {
+  const over = countedBefore ? 'in_row' : 'in_both';
   // A clone may take long and be fine; it counts when nobody waits for it any more.
-  if (failure === 'still_creating') return isOver ? { cause: 'failures', counts: 'in_both' } : undefined;
+  if (failure === 'still_creating') return isOver ? { cause: 'failures', counts: over } : undefined;
   // `interrupted` is what a look says that finds nothing of a create which was let go.
   const isFelt = FELT.has(failure) || (looksAgain && failure === 'interrupted');
   if (!isFelt || step === 'retry') return undefined;
-  if (looksAgain) return isOver ? { cause: 'failures', counts: 'in_share' } : undefined;
-  return { cause: 'failures', counts: isOver ? 'in_both' : 'in_row' };
+  if (looksAgain) return isOver && !countedBefore ? { cause: 'failures', counts: 'in_share' } : undefined;
+  return { cause: 'failures', counts: isOver ? over : 'in_row' };
 }

@@ -2,6 +2,7 @@
 import { type Breaker, judgeFailure } from '../core/breaker.ts';
 import { alertFor, type FailureReport } from '../core/failure.ts';
 import type { NextStep } from '../core/next-step.ts';
+import type { Attempt, Operation } from '../core/operation.ts';
 import { ProviderError } from '../providers/provider-error.ts';
 import type { Claim } from '../store/claims.ts';
 import type { AttemptSession } from './attempt-session.ts';
@@ -40,8 +41,12 @@ export async function tellOfFailure(
   const { store, provider } = deps;
   const { kind } = operation;
   await withoutFailing(deps, async (nowMs) => {
-    const looksAgain = attempt.holdFor === 'guest' && attempt.holdSinceMs !== undefined;
-    const judged = judgeFailure({ kind, failure: failure.kind, step: next.step, looksAgain });
+    const countedBefore = kind === 'start' && (await wasCountedBefore(deps, operation, attempt));
+    const looksAgain = looksForItsGuest(attempt);
+    const judged = judgeFailure({
+      ...{ kind, failure: failure.kind, step: next.step, looksAgain },
+      countedBefore,
+    });
     if (judged !== undefined) {
       const reason = failure.message;
       // One that sent nothing failed within this run, however long its job waited before.
@@ -62,4 +67,32 @@ export async function tellOfFailure(
       );
     }
   });
+}
+
+function looksForItsGuest({ holdFor, holdSinceMs }: Attempt): boolean {
+  return holdFor === 'guest' && holdSinceMs !== undefined;
+}
+
+/** Both kinds on one Proxmox share a breaker, and a start that fails at both is one start. */
+async function wasCountedBefore(
+  { store, provider }: BreakerDeps,
+  { attempts }: Operation,
+  { number }: Attempt,
+): Promise<boolean> {
+  const elsewhere = attempts.filter((each) => each.number < number && each.provider !== provider.name);
+  const counted = elsewhere.filter(
+    (each) =>
+      each.failure !== undefined &&
+      judgeFailure({
+        ...{ kind: 'start', failure: each.failure.kind, step: 'fall_back' },
+        looksAgain: looksForItsGuest(each),
+      }) !== undefined,
+  );
+  if (counted.length === 0) return false;
+  const statuses = (await store.deployment.view())?.statuses ?? [];
+  return counted.some((each) =>
+    statuses.some(
+      (status) => status.provider === each.provider && status.failureDomain === provider.failureDomain,
+    ),
+  );
 }

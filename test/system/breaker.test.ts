@@ -135,6 +135,17 @@ test('creates that are accepted and never make a usable guest open it', async ()
   expect(await breakerOf(world, 'pve-vm')).toMatchObject({ breaker: 'open' });
 });
 
+test('a start that fails at both kinds of one Proxmox counts once among those that fail', async () => {
+  const world = await start({
+    routing: { primary: 'pve-vm', fallbacks: ['pve-lxc', 'morph'], byWorkload: {} },
+  });
+  await world.simulators.pve.setDown(true);
+  const sandbox = await world.producer.start({ preset: PRESET });
+  expect(sandbox).toMatchObject({ provider: 'morph', fellBackFrom: ['pve-vm', 'pve-lxc'] });
+  const { failureDomain = '' } = (await breakerOf(world, 'pve-vm')) ?? {};
+  expect(await world.system.store.breakers.read(failureDomain)).toMatchObject({ window: { failed: 1 } });
+});
+
 test('402 opens at once, with an alert of its own', async () => {
   const world = await start({ routing: { primary: 'morph', fallbacks: ['pve-vm'], byWorkload: {} } });
   world.simulators.morph.faults.add({
