@@ -6,12 +6,14 @@ import { benchCosts } from './costs.ts';
 import { benchOverhead, type Figures } from './overhead.ts';
 import { benchStart } from './start.ts';
 import { benchSweep } from './sweep.ts';
+import { benchTimeline } from './timeline.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<Figures>>> = {
   overhead: benchOverhead,
   costs: benchCosts,
   start: benchStart,
   sweep: benchSweep,
+  timeline: benchTimeline,
 };
 
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
@@ -27,4 +29,4 @@ for (const run of chosen) {
 }
 if (flags.includes('--json')) process.stdout.write(`${JSON.stringify(figures)}\n`);
 else
-  for (const [name, value] of Object.entries(figures)) process.stdout.write(`${name.padEnd(28)} ${value}\n`);
+  for (const [name, value] of Object.entries(figures)) process.stdout.write(`${name.padEnd(36)} ${value}\n`);

@@ -6,25 +6,16 @@
  * control plane is on: slots, claim, intent, send permit, steps, settlement, event log, history, counts, sweeps.
  */
 import { loadavg } from 'node:os';
-import { pino } from 'pino';
-import { type System, startSystem } from '../src/main/system.ts';
-import { loadConfig } from '../src/platform/config.ts';
-import { createRedisProducer, type RedisProducer } from '../src/producers/redis-producer.ts';
-import { slotsWithReserve } from '../src/workers/slot-share.ts';
-import { type BareQueue, startBareQueue } from './bare-queue.ts';
-import { createInstantProvider } from './instant-provider.ts';
+import type { RedisProducer } from '../src/producers/redis-producer.ts';
+import { CALLERS, withBoth } from './both-sides.ts';
 import { heapAfterCollection, measureCosts } from './measure-costs.ts';
-import { type OwnRedis, startOwnRedis } from './own-redis.ts';
 import { median, percentile } from './statistics.ts';
 
 const ROUNDS = 5;
 /** One after the other, so that nothing waits for anything but its own work. */
 const CYCLES_ALONE = 100;
-/** Callers at once, and cycles of each, while throughput is measured. */
-const CALLERS = 32;
+/** Of each caller, while throughput is measured. */
 const CYCLES_PER_CALLER = 8;
-/** As many attempts at once as there are callers, so that none waits for a slot. */
-const CONCURRENCY = { perWorker: CALLERS, perProvider: CALLERS };
 const OPERATIONS_PER_CYCLE = 4;
 const HEAP_AT = { few: 2_000, many: 20_000 } as const;
 
@@ -153,36 +144,6 @@ async function runAtOnce(runs: number, run: () => Promise<void>): Promise<void> 
     }
   }
   await Promise.all(Array.from({ length: CALLERS }, caller));
-}
-
-interface Both {
-  readonly redis: OwnRedis;
-  readonly producer: RedisProducer;
-  readonly bare: BareQueue;
-}
-
-async function withBoth<T>(measure: (both: Both) => Promise<T>): Promise<T> {
-  const config = loadConfig({});
-  const redis = await startOwnRedis();
-  const closers: (() => Promise<void>)[] = [redis.stop];
-  try {
-    const system: System = await startSystem({
-      ...config,
-      concurrency: CONCURRENCY,
-      redis: { url: redis.url, durability: 'aof' },
-      backends: {},
-      drivers: [createInstantProvider()],
-      log: pino({ level: 'error' }, pino.destination(2)),
-    });
-    closers.push(system.close);
-    const producer = await createRedisProducer({ redisUrl: redis.url, deployment: config.deployment });
-    closers.push(() => producer.close());
-    const bare = await startBareQueue(redis.url, slotsWithReserve(CALLERS));
-    closers.push(bare.close);
-    return await measure({ redis, producer, bare });
-  } finally {
-    for (const close of closers.reverse()) await close();
-  }
 }
 
 const round2 = (value: number) => Math.round(value * 100) / 100;

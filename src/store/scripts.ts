@@ -2,26 +2,29 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 
-export type ScriptName =
-  | 'transact'
-  | 'claim'
-  | 'renew'
-  | 'read-together'
-  | 'settle-webhook'
-  | 'reserve-vmid'
-  | 'take-permit'
-  | 'release-permit'
-  | 'reserve-memory'
-  | 'record-activity'
-  | 'fold-ledger'
-  | 'count-in-window'
-  | 'record-alert'
-  | 'beat'
-  | 'take-brake'
-  | 'heal-sandbox'
-  | 'heal-operation'
-  | 'heal-guest'
-  | 'tally-budgets';
+export const SCRIPT_NAMES = [
+  'transact',
+  'claim',
+  'renew',
+  'read-together',
+  'settle-webhook',
+  'reserve-vmid',
+  'take-permit',
+  'release-permit',
+  'reserve-memory',
+  'record-activity',
+  'fold-ledger',
+  'count-in-window',
+  'record-alert',
+  'beat',
+  'take-brake',
+  'heal-sandbox',
+  'heal-operation',
+  'heal-guest',
+  'tally-budgets',
+] as const;
+
+export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
 export interface Scripts {
   /** Runs a script by its digest, and sends its text only when Redis does not have it (after a flush). */
@@ -31,9 +34,10 @@ export interface Scripts {
 /** A line by itself; what it names is put in its place, so that scripts can share a function. */
 const INCLUDE = /^-- @include ([a-z-]+)$/gm;
 
-function read(name: string): string {
+/** The script as Redis is sent it. */
+export function readScript(name: string): string {
   const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
-  return text.replace(INCLUDE, (_line, included: string) => read(included));
+  return text.replace(INCLUDE, (_line, included: string) => readScript(included));
 }
 
 export function createScripts(redis: Redis): Scripts {
@@ -42,7 +46,7 @@ export function createScripts(redis: Redis): Scripts {
   function load(name: ScriptName) {
     const known = loaded.get(name);
     if (known) return known;
-    const text = read(name);
+    const text = readScript(name);
     const script = { text, digest: createHash('sha1').update(text).digest('hex') };
     loaded.set(name, script);
     return script;
