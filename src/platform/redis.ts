@@ -67,15 +67,6 @@ export async function connectAgain(redis: Redis, options: ConnectRedisOptions): 
   throw unreachable(`redis://${redis.options.host}:${redis.options.port}`, lastError(), withinMs);
 }
 
-/**
- * What is sent over this connection from now until the end of this turn of the event loop goes out as one write;
- * what promises that are already settled lead to belongs to the turn.
- */
-export function inOneWrite({ stream }: Redis): void {
-  stream.cork();
-  process.nextTick(() => stream.uncork());
-}
-
 /** Every try that fails is an error of its own; told is only what changes. Returns the last one. */
 function watchConnection(redis: Redis, { onAway, onBack }: ConnectRedisOptions): () => Error | undefined {
   let lastError: Error | undefined;

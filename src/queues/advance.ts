@@ -2,7 +2,6 @@
 import type { Operation, OperationFailure } from '../core/operation.ts';
 import type { ProviderName } from '../core/provider-name.ts';
 import { isEnded, type Sandbox } from '../core/sandbox.ts';
-import { inOneWrite } from '../platform/redis.ts';
 import type { NewOperation, SubmissionResult } from '../store/submission.ts';
 import type { SubmitterDeps } from './submitter-deps.ts';
 
@@ -46,19 +45,17 @@ function endedFailure(sandbox: Sandbox): OperationFailure {
  * Sends the job of a first attempt right behind the write that opens it, without waiting for that write's
  * answer: over one connection Redis carries both out in this order. Should the write be refused, its job
  * finds no record and ends with nothing done, after it has come back for a second: a write whose script Redis
- * had forgotten comes behind it. Both leave in one write to the socket, which costs more than what it carries.
- * @param write sends its command before it returns
+ * had forgotten comes behind it.
+ * @param writing its command was sent already
  * @throws when the operation was written and its job could not be added; rescue adds it then
  */
 export async function withFirstJob(
-  { store, queues }: SubmitterDeps,
-  write: () => Promise<SubmissionResult>,
+  { queues }: SubmitterDeps,
+  writing: Promise<SubmissionResult>,
   written: NewOperation,
   provider: ProviderName,
   guestId?: string,
 ): Promise<SubmissionResult> {
-  inOneWrite(store.redis);
-  const writing = write();
   const adding = queues.addAttempt(queuedOperation(written, provider), 1, provider, 0, guestId);
   adding.catch(() => undefined); // Told below, where it matters.
   const result = await writing;

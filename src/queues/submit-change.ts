@@ -118,9 +118,9 @@ interface ChangeWrite {
 }
 
 /** `undefined`: something changed since it was read, decide again. */
-async function writeChange(deps: SubmitterDeps, change: ChangeWrite): Promise<Operation | undefined> {
+async function writeChange(deps: SubmitterDeps, write: ChangeWrite): Promise<Operation | undefined> {
   const { store } = deps;
-  const { sandbox, pending, admission, operation, key } = change;
+  const { sandbox, pending, admission, operation, key } = write;
   const supersededIds = admission.verdict === 'already_done' ? [] : admission.supersede;
   const superseded = pending.filter(({ id }) => supersededIds.includes(id));
 
@@ -132,10 +132,10 @@ async function writeChange(deps: SubmitterDeps, change: ChangeWrite): Promise<Op
   }
   const isFirst = superseded.length === pending.length;
   const provider = isFirst && !isEnded(sandbox.state) ? sandbox.placement?.provider : undefined;
-  const write = () => store.submission.enqueue(operation, sandbox, superseded, provider, key);
+  const writing = store.submission.enqueue(operation, sandbox, superseded, provider, key);
   const result = await (provider
-    ? withFirstJob(deps, write, operation, provider, sandbox.placement?.guestId)
-    : write());
+    ? withFirstJob(deps, writing, operation, provider, sandbox.placement?.guestId)
+    : writing);
   if (result.result === 'conflict') return undefined;
   if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));
   if (provider) return queuedOperation(operation, provider);

@@ -105,7 +105,7 @@ async function submitDiscard(deps: SubmitterDeps, guestId: string): Promise<Oper
     createdAtMs: now,
     deadlineAtMs: now + DESTROY_DEADLINE_MS,
   };
-  const write = () => store.submission.discard(operation, guest);
-  const { result } = await withFirstJob(deps, write, operation, guest.provider, guest.id);
+  const writing = store.submission.discard(operation, guest);
+  const { result } = await withFirstJob(deps, writing, operation, guest.provider, guest.id);
   return result === 'written' ? queuedOperation(operation, guest.provider) : undefined;
 }

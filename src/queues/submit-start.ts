@@ -89,8 +89,8 @@ async function decideStart(
     ...(room ? { room } : {}),
   };
   const recorded: StartRequest = { ...request, sources, ...(size ? { size } : {}) };
-  const write = () => store.submission.start(operation, recorded, first, key);
-  const result = await withFirstJob(deps, write, operation, first);
+  const writing = store.submission.start(operation, recorded, first, key);
+  const result = await withFirstJob(deps, writing, operation, first);
   if (result.result === 'written') return queuedOperation(operation, first);
   if (result.result === 'no_room') return 'no_room';
   if (result.result === 'replayed' && key) return replayedOperation(store, checked(result.known, key));

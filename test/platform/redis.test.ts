@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isConfigError } from '../../src/platform/config-error.ts';
 import { withoutPassword } from '../../src/platform/redact-url.ts';
-import { connectRedis, inOneWrite } from '../../src/platform/redis.ts';
+import { connectRedis } from '../../src/platform/redis.ts';
 import { sentinelOptions } from '../../src/platform/redis-address.ts';
 import { checkRedisSafety } from '../../src/platform/redis-safety.ts';
 import { eventually } from '../support/eventually.ts';
@@ -294,30 +294,3 @@ it.each(['redis://s1:6379', 'redis+sentinel://s1:26379', 'redis+sentinel://s1/ma
     expect(sentinelOptions(url)).toBeUndefined();
   },
 );
-
-describe('inOneWrite', () => {
-  it('keeps what is sent in this turn, settled promises included, until its end', async () => {
-    const redis = await client(sharedRedisUrl());
-    const before = redis.stream.bytesWritten;
-    const waiting = () => redis.stream.writableLength;
-    inOneWrite(redis);
-    const first = redis.echo('first');
-    const afterFirst = waiting();
-    await Promise.resolve();
-    const second = redis.echo('second');
-    expect(afterFirst).toBeGreaterThan(0);
-    expect(waiting()).toBeGreaterThan(afterFirst);
-    expect(await Promise.all([first, second])).toEqual(['first', 'second']);
-    expect(waiting()).toBe(0);
-    expect(redis.stream.bytesWritten).toBeGreaterThan(before);
-  });
-
-  it('leaves what is sent later to itself', async () => {
-    const redis = await client(sharedRedisUrl());
-    inOneWrite(redis);
-    await redis.echo('first');
-    const later = redis.echo('later');
-    expect(redis.stream.writableLength).toBe(0);
-    expect(await later).toBe('later');
-  });
-});

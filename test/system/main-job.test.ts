@@ -186,8 +186,8 @@ test('the job of a request that was refused behind its back finds no record and 
   if (sandbox === undefined) throw new Error('it was just started');
   const operation = { ...aPause(), id: 'op-lost', sandboxId: id };
   const outdated = { ...sandbox, version: sandbox.version - 1 };
-  const write = () => store.submission.enqueue(operation, outdated, [], 'pve-vm', undefined);
-  const result = await withFirstJob({ ...system, nowMs: Date.now }, write, operation, 'pve-vm');
+  const writing = store.submission.enqueue(operation, outdated, [], 'pve-vm', undefined);
+  const result = await withFirstJob({ ...system, nowMs: Date.now }, writing, operation, 'pve-vm');
   expect(result).toEqual({ result: 'conflict' });
   const job = await eventually('its job ends', async () => {
     const lost = await queues.byProvider.get('pve-vm')?.getJob(attemptJobId(operation.id, 1));
@@ -215,7 +215,7 @@ test('a write that comes long after its job, for Redis had forgotten its script,
     await store.redis.script('FLUSH');
     return store.submission.enqueue(operation, sandbox as Sandbox, [], 'pve-vm', undefined);
   }
-  const result = await withFirstJob({ ...system, nowMs: Date.now }, writeLate, operation, 'pve-vm');
+  const result = await withFirstJob({ ...system, nowMs: Date.now }, writeLate(), operation, 'pve-vm');
   expect(result).toEqual({ result: 'written' });
   await eventually('it is paused', async () => (await producer.get(id)).state === 'paused');
   const { attempts } = await producer.operation(operation.id);
