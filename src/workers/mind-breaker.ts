@@ -43,10 +43,7 @@ export async function tellOfFailure(
   await withoutFailing(deps, async (nowMs) => {
     const countedBefore = kind === 'start' && (await wasCountedBefore(deps, operation, attempt));
     const looksAgain = looksForItsGuest(attempt);
-    const judged = judgeFailure({
-      ...{ kind, failure: failure.kind, step: next.step, looksAgain },
-      countedBefore,
-    });
+    const judged = judgeFailure({ kind, failure: failure.kind, step: next.step, looksAgain, countedBefore });
     if (judged !== undefined) {
       const reason = failure.message;
       // One that sent nothing failed within this run, however long its job waited before.
@@ -84,7 +81,9 @@ async function wasCountedBefore(
     (each) =>
       each.failure !== undefined &&
       judgeFailure({
-        ...{ kind: 'start', failure: each.failure.kind, step: 'fall_back' },
+        kind: 'start',
+        failure: each.failure.kind,
+        step: 'fall_back',
         looksAgain: looksForItsGuest(each),
       }) !== undefined,
   );
