@@ -1,4 +1,5 @@
 /** `cmux-lifecycle demo`: the main job from end to end, on simulators, in under a minute. */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OperationView, SandboxView } from '../core/views.ts';
 import { loadConfig } from '../platform/config.ts';
@@ -27,16 +28,24 @@ export async function demo({ exit, environment }: DemoOptions): Promise<void> {
   const dataDir = join(config.dataDir, 'demo');
 
   console.log('cmux-lifecycle demo: a real Redis and real workers; Proxmox VE and Morph are SIMULATED.\n');
-  const local = await startLocalParts(config, dataDir, { fresh: true });
-  const log = createLogger(config.logLevel);
-  const system = await startSystem({
-    ...systemOptions(config, log),
-    ledgerDir: join(dataDir, 'ledger'),
-    redis: { url: local.redisUrl, durability: 'aof' },
-    backends: local.backends,
-  });
-  const server = await startHttp(system, config, log);
+  const closers: (() => Promise<void>)[] = [];
   try {
+    const local = await startLocalParts(config, dataDir, { fresh: true });
+    closers.push(local.close);
+    const ledgerDir = join(dataDir, 'ledger');
+    // What earlier demos cost would be taken for money that Redis has lost.
+    await rm(ledgerDir, { recursive: true, force: true });
+    const log = createLogger(config.logLevel);
+    const system = await startSystem({
+      ...systemOptions(config, log),
+      ledgerDir,
+      redis: { url: local.redisUrl, durability: 'aof' },
+      backends: local.backends,
+    });
+    closers.push(system.close);
+    const server = await startHttp(system, config, log);
+    closers.push(server.close);
+
     const producer = createProducer(system.store, system.submitter);
     await Promise.race([walk(producer, local.simulators.pve.setDown), stopRequested]);
     if (exit) return;
@@ -45,9 +54,7 @@ export async function demo({ exit, environment }: DemoOptions): Promise<void> {
     console.log('Everything stays up until Ctrl-C.');
     await stopRequested;
   } finally {
-    await server.close();
-    await system.close();
-    await local.close();
+    for (const close of closers.reverse()) await close();
   }
 }
 
