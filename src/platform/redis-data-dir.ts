@@ -91,12 +91,12 @@ function isAlive(pid: number): boolean {
 }
 
 function inUse(dataDir: string, lock: Lock | undefined): ConfigError {
-  const stop = lock ? `, or stop the Redis on it: redis-cli -p ${lock.port} shutdown` : '';
+  const orphaned = lock ? `; where none runs any more: redis-cli -p ${lock.port} shutdown` : '';
   return new ConfigError([
     {
       setting: 'DATA_DIR',
-      problem: `${dataDir} is in use by another Redis${lock ? ` (port ${lock.port})` : ''}`,
-      remedy: `give each process a folder of its own${stop}`,
+      problem: `${dataDir} is in use, most likely by another cmux-lifecycle${lock ? ` (process ${lock.ownerPid}, its Redis on port ${lock.port})` : ''}`,
+      remedy: `stop that one with Ctrl-C, or give each a folder of its own${orphaned}`,
     },
   ]);
 }
