@@ -1,5 +1,6 @@
 /** Everything this process answers over HTTP, in the order in which it is asked who may. */
 import { Hono } from 'hono';
+import { trimTrailingSlash } from 'hono/trailing-slash';
 import { createAssets } from '../dashboard/assets.ts';
 import { createBoard } from '../dashboard/board.ts';
 import { createCostsReader } from '../dashboard/costs/read-costs.ts';
@@ -81,6 +82,7 @@ async function listen(
   app.route('/', assets.routes);
   app.route('/', access.login);
   app.use(access.check);
+  app.use(trimTrailingSlash());
   app.route('/', createMetricsRoutes({ store, queues, log, nowMs: Date.now }));
   const costs = createCostsReader({ store, nowMs });
   app.route('/', createPages({ store, queues, costs, readSweeps: sweeps.list, nowMs: Date.now }, frame));

@@ -187,6 +187,14 @@ test('everything simulated says so; nothing inline runs; no secret is on a page'
   for (const token of Object.values(world.tokens)) expect(html).not.toContain(token.slice(4));
 });
 
+test('an address with a slash too many leads to the page', async () => {
+  const headers = { authorization: `Bearer ${world.tokens.viewer}` };
+  const board = await fetch(`${world.http.url}/queues/`, { headers });
+  expect({ status: board.status, url: board.url }).toEqual({ status: 200, url: `${world.http.url}/queues` });
+  const unknown = await fetch(`${world.http.url}/nothing-here`, { headers });
+  expect(unknown.status).toBe(404);
+});
+
 test('the board tells how many failed attempts are for a person', async () => {
   const list = async (token: string) => {
     const headers = { authorization: `Bearer ${token}` };
