@@ -18,7 +18,7 @@ import {
   startLocalSimulators,
 } from './backends.ts';
 import type { Variables } from './connection.ts';
-import { warningsOf } from './warnings.ts';
+import { OWN_SIMULATORS, warningsOf } from './warnings.ts';
 
 const KINDS = { 'pve-vm': VM_KIND, 'pve-lxc': CONTAINER_KIND } as const;
 const SIGNS = { ok: 'ok      ', warning: 'warning ', problem: 'PROBLEM ' } as const satisfies Record<
@@ -54,6 +54,7 @@ export async function doctor(
   const config = loadConfig(environment);
   for (const warning of warningsOf(config)) warn(warning);
   if (config.mode === 'service') return await examineAll(realBackends(config), config.presets, examined);
+  warn(OWN_SIMULATORS);
   const simulators = await startLocalSimulators(config);
   try {
     return await examineAll(simulatedBackends(simulators, config.enabledProviders), config.presets, examined);

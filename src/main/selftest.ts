@@ -17,7 +17,7 @@ import type { Variables } from './connection.ts';
 import { startLocalParts } from './local.ts';
 import { createProviders } from './providers.ts';
 import { type Assumption, runSelftest } from './selftest-steps.ts';
-import { warningsOf } from './warnings.ts';
+import { OWN_SIMULATORS, warningsOf } from './warnings.ts';
 
 /** For everything, the clean-up apart. */
 const TIME_LIMIT_MS = 10 * 60_000;
@@ -49,6 +49,7 @@ export async function selftest(
 ): Promise<SelftestReport> {
   const config = loadConfig(environment);
   for (const warning of warningsOf(config)) warn(warning);
+  if (config.mode === 'local') warn(OWN_SIMULATORS);
   if (record !== undefined) createEmpty(record);
   const { redisUrl, backends, close } = await surroundingsOf(config);
   // The deployment's own ids, turns and memory: what is tested must not disturb what runs.

@@ -13,3 +13,7 @@ export function warningsOf({ mode, warnings }: Config, folder: string = process.
       'The .env in this folder is not read by itself; load it with: set -a; . ./.env; set +a',
   ];
 }
+
+/** For commands that look at providers themselves: in local mode there is nothing else to look at. */
+export const OWN_SIMULATORS =
+  'No provider is set: this command looks at simulators of its own, begun anew, not at those of a server that runs.';

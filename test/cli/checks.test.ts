@@ -31,7 +31,8 @@ describe('doctor', () => {
   });
 
   it('says the same to people on stdout, and that nothing real was asked', async () => {
-    const { out } = await cli(['doctor']);
+    const { out, err } = await cli(['doctor']);
+    expect(err).toContain('simulators of its own');
     expect(out).toMatch(/^morph at \S+ \(simulated: no real machine\)\n {2}ok {6}Morph Cloud answers$/m);
   });
 
