@@ -1,4 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis';
+import { LifecycleError } from '../core/lifecycle-error.ts';
 import { ConfigError } from './config-error.ts';
 import { withoutPassword } from './redact-url.ts';
 import { sentinelOptions } from './redis-address.ts';
@@ -35,8 +36,8 @@ const WRONG_CREDENTIALS = /NOAUTH|WRONGPASS|NOPERM/;
 
 /**
  * A connected client. It reconnects by itself from then on, and always has an error handler.
- * @throws ConfigError when Redis does not answer in time or refuses the credentials; the abort reason when
- * the signal fires. Nothing is left connected then.
+ * @throws LifecycleError `store_unavailable` when Redis does not answer in time; ConfigError when it refuses the
+ * credentials; the abort reason when the signal fires. Nothing is left connected then.
  */
 export async function connectRedis(url: string, options: ConnectRedisOptions): Promise<Redis> {
   const { role, signal, connectWithinMs = CONNECT_WITHIN_MS } = options;
@@ -117,7 +118,8 @@ function optionsFor(role: ConnectRedisOptions['role']): RedisOptions {
   };
 }
 
-function unreachable(url: string, cause: Error | undefined, waitedMs: number): ConfigError {
+/** Only what trying again cannot change is a wrong set-up: a Redis that is away may come back. */
+function unreachable(url: string, cause: Error | undefined, waitedMs: number): Error {
   const address = withoutPassword(url);
   if (cause !== undefined && WRONG_CREDENTIALS.test(cause.message)) {
     const problem = `${address} refuses our credentials`;
@@ -125,7 +127,11 @@ function unreachable(url: string, cause: Error | undefined, waitedMs: number): C
     return new ConfigError([{ setting: 'REDIS_URL', problem, remedy }], { cause });
   }
   const detail = cause ? ` (${cause.message})` : '';
-  const problem = `no answer from ${address} within ${waitedMs} ms${detail}`;
-  const remedy = 'check that Redis runs there and can be reached from here: redis-cli -u "$REDIS_URL" ping';
-  return new ConfigError([{ setting: 'REDIS_URL', problem, remedy }], { cause });
+  return new LifecycleError({
+    code: 'store_unavailable',
+    message: `no answer from ${address} within ${waitedMs} ms${detail}`,
+    remediation: 'Check that Redis runs there and can be reached from here: redis-cli -u "$REDIS_URL" ping',
+    retryable: true,
+    cause,
+  });
 }

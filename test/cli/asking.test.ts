@@ -97,6 +97,19 @@ describe('without a way to ask', () => {
     expect(status).toBe(6);
     expect(err).toContain('api_unreachable');
   });
+
+  it.each([['list'], ['sweeps list'], ['token list'], ['serve --role api']])(
+    'a Redis that does not answer ends %s with status 6, too',
+    { concurrent: true, timeout: 30_000 },
+    async (command) => {
+      const environment = { REDIS_URL: 'redis://user:hidden@127.0.0.1:1', DEPLOYMENT: 'away', PORT: '0' };
+      const { status, err } = await cli(command.split(' '), environment);
+      expect(err).toMatch(/store_unavailable: no answer from redis:\/\/user:\*\*\*@127\.0\.0\.1:1 within/);
+      expect(err).toContain('redis-cli -u "$REDIS_URL" ping');
+      expect(err).not.toContain('The set-up cannot be used');
+      expect(status).toBe(6);
+    },
+  );
 });
 
 describe('wrong usage', () => {

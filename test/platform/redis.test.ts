@@ -76,7 +76,7 @@ describe('connectRedis', () => {
       role: 'worker',
       connectWithinMs: 200,
     });
-    await expect(failed).rejects.toSatisfy(isConfigError);
+    await expect(failed).rejects.toMatchObject({ code: 'store_unavailable', retryable: true });
     await expect(failed).rejects.toThrow(/127\.0\.0\.1.*ECONNREFUSED/);
     await expect(failed).rejects.not.toThrow(/hidden/);
   });
@@ -128,6 +128,7 @@ describe('connectRedis', () => {
     const server = await testRedis();
     await (await client(server.url)).config('SET', 'requirepass', 'secret');
     const failed = connectRedis(`${address}:${server.port}`, { role: 'worker', connectWithinMs: 20_000 });
+    await expect(failed).rejects.toSatisfy(isConfigError);
     await expect(failed).rejects.toThrow('refuses our credentials');
   });
 
