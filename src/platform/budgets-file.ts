@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { AT_LIMIT, type Budget, type BudgetScope } from '../core/budget.ts';
 import { PROVIDER_NAMES } from '../core/provider-name.ts';
 import type { Problems } from './config-problems.ts';
+import { readJsonFile } from './json-file.ts';
 
 const SCOPES = 'use "deployment", { "team": "…" } or { "provider": "…" }';
 const scope = z
@@ -49,24 +49,9 @@ const budgetsFile = z
 
 /** Reads the file of budgets. What is wrong is reported with its place in the file. */
 export function readBudgetsFile(path: string, problems: Problems): readonly Budget[] {
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    const readable = error instanceof SyntaxError ? 'is no JSON' : 'cannot be read';
-    problems.add('BUDGETS_FILE', `${path} ${readable}: ${(error as Error).message}`);
-    return [];
-  }
-  const parsed = budgetsFile.safeParse(content);
-  if (parsed.success) {
-    return parsed.data.map(({ monthlyUsd, ...budget }) => ({
-      ...budget,
-      monthlyMicroUsd: Math.round(monthlyUsd * 1_000_000),
-    }));
-  }
-  for (const { path: place, message } of parsed.error.issues) {
-    const setting = ['BUDGETS_FILE', ...place.map(String)].join(' › ');
-    problems.addOther({ setting, problem: message, remedy: `correct it in ${path}` });
-  }
-  return [];
+  const file = readJsonFile({ setting: 'BUDGETS_FILE', path, schema: budgetsFile }, problems);
+  return (file?.data ?? []).map(({ monthlyUsd, ...budget }) => ({
+    ...budget,
+    monthlyMicroUsd: Math.round(monthlyUsd * 1_000_000),
+  }));
 }

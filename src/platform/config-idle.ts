@@ -1,11 +1,11 @@
 /** The operator's policy for idle sandboxes: variables for what most want to set, a file for rules by team. */
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { type AfterMs, DEFAULT_IDLE_POLICY, type IdlePolicy, type IdleRule } from '../core/idle-policy.ts';
 import { CAN_KEEP_MEMORY, isProviderName, PROVIDER_NAMES, type ProviderName } from '../core/provider-name.ts';
 import { WORKLOAD_TYPES } from '../core/start-request.ts';
 import type { Problems } from './config-problems.ts';
 import type { Environment, Setting } from './config-schema.ts';
+import { readJsonFile } from './json-file.ts';
 
 type IdleSettings = Pick<
   Environment,
@@ -89,30 +89,16 @@ export function readIdlePolicy(env: IdleSettings, problems: Problems): IdlePolic
 function readPolicyFile(env: IdleSettings, problems: Problems): PolicyFile | undefined {
   const path = env.IDLE_POLICY_FILE;
   if (path === undefined) return undefined;
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    const readable = error instanceof SyntaxError ? 'is no JSON' : 'cannot be read';
-    problems.add('IDLE_POLICY_FILE', `${path} ${readable}: ${(error as Error).message}`);
-    return undefined;
-  }
-  const parsed = policyFile.safeParse(content);
-  if (!parsed.success) {
-    for (const { path: place, message } of parsed.error.issues) {
-      const setting = ['IDLE_POLICY_FILE', ...place.map(String)].join(' › ');
-      problems.addOther({ setting, problem: message, remedy: `correct it in ${path}` });
-    }
-    return undefined;
-  }
+  const file = readJsonFile({ setting: 'IDLE_POLICY_FILE', path, schema: policyFile }, problems);
+  if (file === undefined) return undefined;
   for (const [setting, field] of Object.entries(IN_FILE) as [
     keyof IdleSettings & Setting,
     keyof PolicyFile,
   ][]) {
-    if (env[setting] === undefined || !Object.hasOwn(content as object, field)) continue;
+    if (env[setting] === undefined || !Object.hasOwn(file.content as object, field)) continue;
     problems.add(setting, `${path} sets ${field} too`, 'keep one of the two');
   }
-  return parsed.data;
+  return file.data;
 }
 
 function ruleOf({ idleAfterSeconds, ...names }: PolicyFile['rules'][number]): IdleRule {

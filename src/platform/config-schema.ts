@@ -129,7 +129,7 @@ export const REMEDIES: Readonly<Record<Setting, string>> = {
   SANDBOX_ROUTE_LONG_RUNNING: A_PROVIDER,
   SANDBOX_ROLLOUT: 'give weights, such as pve-vm:20,morph:80',
   SANDBOX_ROLLOUT_KEY: 'use sandbox, user or team',
-  SANDBOX_PRESETS_FILE: 'see .env.example for the form of the file',
+  SANDBOX_PRESETS_FILE: 'see docs/how-to/add-a-template.md, which has such a file',
   SANDBOX_PORTS: 'give names with ports, such as worker:39377,vscode:39378',
   PROXMOX_KVM_ENABLED: TRUE_OR_FALSE,
   PROXMOX_LXC_ENABLED: TRUE_OR_FALSE,

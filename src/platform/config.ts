@@ -231,7 +231,10 @@ function checkTiming(env: Environment, problems: Problems): void {
 }
 
 function readPresets(env: Environment, local: boolean, problems: Problems): readonly Preset[] {
-  if (env.SANDBOX_PRESETS_FILE !== undefined) return readPresetsFile(env.SANDBOX_PRESETS_FILE, problems);
+  if (env.SANDBOX_PRESETS_FILE !== undefined) {
+    const vmids = problems.has('PVE_VMID_RANGE') ? undefined : env.PVE_VMID_RANGE;
+    return readPresetsFile(env.SANDBOX_PRESETS_FILE, vmids, problems);
+  }
   return local ? LOCAL_PRESETS : [];
 }
 
@@ -286,7 +289,8 @@ function warningsFor(env: Environment, presets: readonly Preset[]): readonly str
     );
   }
   if (presets.length === 0) {
-    warnings.push('SANDBOX_PRESETS_FILE is not set: every start has to name its own sources.');
+    const which = env.SANDBOX_PRESETS_FILE === undefined ? 'is not set' : 'holds no preset';
+    warnings.push(`SANDBOX_PRESETS_FILE ${which}: every start has to name its own sources.`);
   }
   return warnings;
 }

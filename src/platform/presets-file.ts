@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Preset } from '../core/start-request.ts';
 import type { Problems } from './config-problems.ts';
+import { placeIn, readJsonFile } from './json-file.ts';
 
 /** Proxmox takes template ids in the same range as any other. */
 const template = z.strictObject({
@@ -27,24 +27,40 @@ const preset = z.strictObject({
 
 const presetsFile = z.record(z.string().regex(/^[\w.-]{1,64}$/, 'a name of letters, digits, _ . -'), preset);
 
-/** Reads the file of presets, name → size and sources. What is wrong is reported with its place in the file. */
-export function readPresetsFile(path: string, problems: Problems): readonly Preset[] {
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    const readable = error instanceof SyntaxError ? 'is no JSON' : 'cannot be read';
-    problems.add('SANDBOX_PRESETS_FILE', `${path} ${readable}: ${(error as Error).message}`);
-    return [];
+/** Both ends belong to it. */
+type VmidRange = { readonly first: number; readonly last: number };
+
+/**
+ * Reads the file of presets, name → size and sources. What is wrong is reported with its place in the file.
+ * @param vmids from which sandboxes get theirs; absent when that setting is in trouble itself
+ */
+export function readPresetsFile(
+  path: string,
+  vmids: VmidRange | undefined,
+  problems: Problems,
+): readonly Preset[] {
+  const file = readJsonFile({ setting: 'SANDBOX_PRESETS_FILE', path, schema: presetsFile }, problems);
+  // zod's optional fields allow an explicit `undefined`; JSON has none.
+  const presets = Object.entries(file?.data ?? {}).map(([name, rest]) => ({ name, ...rest }) as Preset);
+  if (vmids) for (const preset of presets) refuseTemplatesWithin(vmids, preset, problems);
+  return presets;
+}
+
+/** Nothing else may use the range: there a template is in the way of a sandbox to come. */
+function refuseTemplatesWithin(
+  { first, last }: VmidRange,
+  { name, sources }: Preset,
+  problems: Problems,
+): void {
+  for (const provider of ['pve-vm', 'pve-lxc'] as const) {
+    for (const [index, { vmid }] of (sources[provider]?.templates ?? []).entries()) {
+      if (vmid < first || vmid > last) continue;
+      const place = [name, 'sources', provider, 'templates', index, 'vmid'];
+      problems.addOther({
+        setting: placeIn('SANDBOX_PRESETS_FILE', place),
+        problem: `${vmid} lies in PVE_VMID_RANGE, ${first}-${last}, from which sandboxes get their VMIDs`,
+        remedy: 'make the template under a VMID outside of it, or give another PVE_VMID_RANGE',
+      });
+    }
   }
-  const parsed = presetsFile.safeParse(content);
-  if (parsed.success) {
-    // zod's optional fields allow an explicit `undefined`; JSON has none.
-    return Object.entries(parsed.data).map(([name, rest]) => ({ name, ...rest }) as Preset);
-  }
-  for (const { path: place, message } of parsed.error.issues) {
-    const setting = ['SANDBOX_PRESETS_FILE', ...place.map(String)].join(' › ');
-    problems.addOther({ setting, problem: message, remedy: `correct it in ${path}` });
-  }
-  return [];
 }

@@ -2,12 +2,12 @@
  * The price book as it stands in a file, and as workers publish it: amounts are decimal texts, because a number
  * like 0.1 is not exact in JSON's floats.
  */
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseDay } from '../core/day.ts';
 import { type Exact, parseDecimal } from '../core/exact.ts';
 import type { NodePrice, PriceBook } from '../core/price-book.ts';
 import type { Problems } from './config-problems.ts';
+import { readJsonFile } from './json-file.ts';
 
 const day = z.string().refine((text) => parseDay(text) !== undefined, 'a day such as 2026-09-28');
 const amount = z
@@ -100,21 +100,8 @@ export const LOCAL_PRICES: PriceBookText = {
 
 /** Reads the file. What is wrong is reported with its place in the file. */
 export function readPriceBookFile(path: string, problems: Problems): PriceBookText {
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    const readable = error instanceof SyntaxError ? 'is no JSON' : 'cannot be read';
-    problems.add('PRICE_BOOK_FILE', `${path} ${readable}: ${(error as Error).message}`);
-    return PUBLISHED_PRICES;
-  }
-  const parsed = priceBookSchema.safeParse(content);
-  if (parsed.success) return parsed.data;
-  for (const { path: place, message } of parsed.error.issues) {
-    const setting = ['PRICE_BOOK_FILE', ...place.map(String)].join(' › ');
-    problems.addOther({ setting, problem: message, remedy: `correct it in ${path}` });
-  }
-  return PUBLISHED_PRICES;
+  const file = readJsonFile({ setting: 'PRICE_BOOK_FILE', path, schema: priceBookSchema }, problems);
+  return file?.data ?? PUBLISHED_PRICES;
 }
 
 /** As it is calculated with: by day, and no two prices of one node at a time. */

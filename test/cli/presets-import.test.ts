@@ -85,7 +85,7 @@ it('writes a file that the configuration takes, and never over one that is there
   const words = ['presets', 'import', ...manifests, '--join', '6vcpu_8gb_40gb=6vcpu_8gb_32gb', '--out', file];
   expect(await cli(words)).toMatchObject({ status: 0, out: '' });
   const problems = createProblems();
-  const presets = readPresetsFile(file, problems);
+  const presets = readPresetsFile(file, undefined, problems);
   expect(problems.all).toEqual([]);
   expect(presets.find(({ name }) => name === '6vcpu_8gb_40gb')).toMatchObject({
     diskGib: 40,

@@ -72,12 +72,65 @@ describe('the file of presets', () => {
     expect(settings).toContain(`SANDBOX_PRESETS_FILE › ${place}`);
   });
 
+  const withTemplate = (vmid: number) => ({
+    small: { ...SMALL, sources: { 'pve-lxc': { templates: [{ vmid, expectedName: 'small' }] } } },
+  });
+
+  it.each([20_000, 29_999])('with a template at %i, where sandboxes get their VMIDs, is refused', (vmid) => {
+    expect(complaints(withTemplate(vmid))).toEqual([
+      {
+        setting: 'SANDBOX_PRESETS_FILE › small › sources › pve-lxc › templates › 0 › vmid',
+        problem: `${vmid} lies in PVE_VMID_RANGE, 20000-29999, from which sandboxes get their VMIDs`,
+        remedy: expect.stringMatching(/outside.*PVE_VMID_RANGE/),
+      },
+    ]);
+  });
+
+  it('may have templates right outside the range, wherever that lies', () => {
+    const { warnings: _, presets } = load(withTemplate(19_999));
+    expect(presets).toHaveLength(1);
+    expect(load(withTemplate(30_000)).presets).toHaveLength(1);
+    expect(load(withTemplate(20_000), { PVE_VMID_RANGE: '30000-30099' }).presets).toHaveLength(1);
+  });
+
+  it('that holds no preset is told as that, not as missing', () => {
+    const service = { REDIS_URL: 'redis://127.0.0.1', DEPLOYMENT: 'empty', MORPH_API_KEY: 'key' };
+    const { warnings } = load({}, service);
+    expect(warnings.join()).toContain('holds no preset');
+    expect(warnings.join()).not.toContain('is not set');
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a missing size', { small: { ...SMALL, diskGib: undefined } }, 'it is missing'],
+    ['a size in quotes', { small: { ...SMALL, diskGib: '16' } }, 'it must be a number'],
+    ['half a processor', { small: { ...SMALL, vcpus: 0.5 } }, 'it must be a whole number'],
+    ['no processor', { small: { ...SMALL, vcpus: 0 } }, 'it must be at least 1'],
+    ['a list of presets', [SMALL], 'it must be an object'],
+    ['a preset that is a list', { small: [] }, 'it must be an object'],
+    [
+      'templates that are no list',
+      { small: { ...SMALL, sources: { 'pve-vm': { templates: {} } } } },
+      'it must be a list',
+    ],
+    [
+      'no template',
+      { small: { ...SMALL, sources: { 'pve-vm': { templates: [] } } } },
+      'it must not be empty',
+    ],
+    ['an unknown field', { small: { ...SMALL, cpus: 2 } }, 'there is no field named cpus'],
+    ['a name that is no word', { 'a b': SMALL }, 'it must be a name of letters, digits, _ . -'],
+  ])('with %s is refused in words for people', (_case, content, problem) => {
+    expect(complaints(content).map((told) => told.problem)).toContain(problem);
+  });
+
   it('tells every fault at once', () => {
     expect(complaints({ a: { ...SMALL, vcpus: 0 }, b: { ...SMALL, vcpus: 0 } })).toHaveLength(2);
   });
 
   it('that is no JSON, or is not there, is refused with the reason', () => {
-    expect(complaints('{')[0]?.problem).toContain('is no JSON');
+    const [noJson] = complaints('{');
+    expect(noJson?.problem).toContain('is no JSON');
+    expect(noJson?.remedy).toContain('docs/how-to/add-a-template.md');
     expect(() => loadConfig({ SANDBOX_PRESETS_FILE: join(folder, 'missing.json') })).toThrow(
       'cannot be read',
     );
