@@ -8,7 +8,7 @@ const HOUR_S = 60 * MINUTE_S;
 const DAY_S = 24 * HOUR_S;
 
 export function describeSandboxes(sandboxes: readonly SandboxView[], nowMs: number, width = ENDLESS): string {
-  if (sandboxes.length === 0) return 'There is no such sandbox.';
+  if (sandboxes.length === 0) return 'No sandboxes.';
   return fittingTable(
     ['sandbox', 'state', 'provider', 'provider id', 'preset', 'team', 'task run', 'age', ''],
     sandboxes.map((sandbox) => [

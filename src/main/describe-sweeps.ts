@@ -1,5 +1,6 @@
 /** Sweeps and their runs, for people. */
 import { didSomething, type SweepRun, type SweepSchedule, type SweepView } from '../core/sweep.ts';
+import { formatAge } from './describe-sandbox.ts';
 import { fittingTable } from './fit.ts';
 import { ENDLESS } from './output.ts';
 
@@ -14,7 +15,7 @@ export function describeSweeps(sweeps: readonly SweepView[], nowMs: number, widt
   return fittingTable(
     ['sweep', 'schedule', 'next', 'last run', 'what it did'],
     sweeps.map(({ name, schedule, nextAtMs, paused, lastRun }) => {
-      const next = nextAtMs === undefined ? 'no process runs it' : `in ${seconds(nextAtMs - nowMs)}`;
+      const next = nextAtMs === undefined ? 'no process runs it' : `in ${formatAge(nextAtMs - nowMs)}`;
       return [
         name,
         describeSchedule(schedule),
@@ -28,19 +29,15 @@ export function describeSweeps(sweeps: readonly SweepView[], nowMs: number, widt
 }
 
 function lastText({ startedAtMs, error, counts }: SweepRun, nowMs: number): string {
-  const ago = `${seconds(nowMs - startedAtMs)} ago`;
+  const ago = `${formatAge(nowMs - startedAtMs)} ago`;
   if (error !== undefined) return `${ago}, failed`;
   return didSomething(counts) ? `${ago}, acted` : ago;
 }
 
 function describeSchedule(schedule: SweepSchedule): string {
   return 'everyMs' in schedule
-    ? `every ${seconds(schedule.everyMs)}`
+    ? `every ${formatAge(schedule.everyMs)}`
     : `${schedule.cron} ${schedule.timeZone}`;
-}
-
-function seconds(ms: number): string {
-  return `${Math.max(0, Math.round(ms / 100) / 10)} s`;
 }
 
 function countsText(counts: SweepRun['counts']): string {

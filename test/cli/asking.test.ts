@@ -34,6 +34,16 @@ describe.each(WAYS)('over %s', (_way, environment) => {
     expect(JSON.parse(others.out).sandboxes).toEqual([]);
   });
 
+  it('list says whether there are no sandboxes, or none that match', async () => {
+    const elsewhere = await cli(['list'], {
+      REDIS_URL: api.test.options.redis.url,
+      DEPLOYMENT: 'nobody-here',
+    });
+    expect(elsewhere.out).toBe('No sandboxes.\n');
+    const others = await cli(['list', '--team', 'red'], environment());
+    expect(others).toMatchObject({ status: 0, out: 'No sandbox matches.\n' });
+  });
+
   it('show tells everything of a sandbox and of the operation behind it', async () => {
     const sandbox = JSON.parse((await cli(['show', sandboxId, '-o', 'json'], environment())).out);
     expect(sandbox).toMatchObject({ id: sandboxId, state: 'running' });

@@ -82,6 +82,12 @@ describe('sweeps', () => {
     expect(lines[1]).toContain(told);
   });
 
+  it('tell long times as other tables do', () => {
+    const nightly: SweepView = { ...sweep, schedule: { everyMs: 86_400_000 }, nextAtMs: 28_704_900 };
+    const [, line] = describeSweeps([nightly], 10_000).split('\n');
+    expect(line).toMatch(/every 1 d +in 7 h 58 min +10 s ago/);
+  });
+
   it('that failed say so in every width', () => {
     expect(describeSweeps([failed], 10_000, 80)).toContain('10 s ago, failed');
   });

@@ -37,7 +37,10 @@ export const addList: AddCommand = (program, context) => {
   list.action(
     asking<Options, []>(context, async ({ connection: { client }, output, options }) => {
       const page = await client.list(listOptions(options));
-      output.show(page, (width) => describeSandboxes(page.sandboxes, Date.now(), width));
+      output.show(page, (width) => {
+        if (page.sandboxes.length === 0 && isNarrowed(options)) return 'No sandbox matches.';
+        return describeSandboxes(page.sandboxes, Date.now(), width);
+      });
       noteNextPage(page, output.note);
     }),
   );
@@ -50,6 +53,10 @@ function listOptions({ team, user, taskRun, ...rest }: Options): ListOptions {
     ...(user === undefined ? {} : { userId: user }),
     ...(taskRun === undefined ? {} : { taskRunId: taskRun }),
   };
+}
+
+function isNarrowed({ limit: _, ...rest }: Options): boolean {
+  return Object.keys(rest).length > 0;
 }
 
 function noteNextPage({ cursor }: SandboxList, note: (line: string) => void): void {
