@@ -162,7 +162,10 @@ function compare(
   return { meteredMicroUsd, boundMicroUsd, longest };
 }
 
-/** They cost as if they ran for as long as they are there, whatever they do (`BILLING_STATES`): only that can be wrong. */
+/**
+ * They cost as if they ran for as long as they are there, whatever they do (`BILLING_STATES`): only that they are there
+ * can be wrong.
+ */
 const BY_CONVENTION: ReadonlySet<BillingState> = new Set(['condemned', 'unowned']);
 
 function lengthen(

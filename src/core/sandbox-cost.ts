@@ -1,6 +1,6 @@
 /**
- * Prices usage by sandbox, as `priceUsage` would, and tells the dearest lines alone. Which those are is found in floats,
- * which are right to far below a micro-dollar; every amount that is told is exact, and so is the total.
+ * Prices usage by sandbox, as `priceUsage` would, and tells the dearest lines alone. Which those are is found in
+ * floats, which are right to far below a micro-dollar; every amount that is told is exact, and so is the total.
  */
 import { type Exact, roundLines, subtract, sum } from './exact.ts';
 import { loadNodes, splitNodes } from './node-cost.ts';
@@ -14,7 +14,7 @@ import {
   type PricingOptions,
   type UsageRow,
 } from './usage.ts';
-import { priceRows } from './usage-cost.ts';
+import { dearestFirst, priceRows } from './usage-cost.ts';
 import { internRates } from './usage-rates.ts';
 
 export interface SandboxPricingOptions extends PricingOptions {
@@ -61,9 +61,7 @@ export function priceSandboxes(
   const { totalMicroUsd, microUsd } = roundLines(amounts);
   return {
     totalMicroUsd,
-    lines: exact
-      .map(({ kind, group, ms }, index) => ({ kind, group, microUsd: microUsd[index] ?? 0, ms }))
-      .sort((a, b) => b.microUsd - a.microUsd),
+    lines: dearestFirst(exact, microUsd),
     nodes: nodes.map(({ cost }) => cost),
     unpriced,
     beyond: { lines: untold, microUsd: microUsd[exact.length] ?? 0 },

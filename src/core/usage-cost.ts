@@ -7,6 +7,7 @@ import type { BillingState, PriceBook } from './price-book.ts';
 import type { ProviderName } from './provider-name.ts';
 import {
   type CostGroup,
+  type CostLine,
   type ExactLine,
   groupValue,
   nameGroup,
@@ -25,12 +26,17 @@ export function priceUsage(book: PriceBook, rows: readonly UsageRow[], options: 
   const { totalMicroUsd, microUsd } = roundLines(exact.map(({ amount }) => amount));
   return {
     totalMicroUsd,
-    lines: exact
-      .map(({ kind, group, ms }, index) => ({ kind, group, microUsd: microUsd[index] ?? 0, ms }))
-      .sort((a, b) => b.microUsd - a.microUsd),
+    lines: dearestFirst(exact, microUsd),
     nodes: nodes.map(({ cost }) => cost),
     unpriced,
   };
+}
+
+/** @param microUsd of each line, rounded; there may be more of them */
+export function dearestFirst(lines: readonly ExactLine[], microUsd: readonly number[]): readonly CostLine[] {
+  return lines
+    .map(({ kind, group, ms }, index) => ({ kind, group, microUsd: microUsd[index] ?? 0, ms }))
+    .sort((a, b) => b.microUsd - a.microUsd);
 }
 
 interface Group {

@@ -40,7 +40,9 @@ export type Connection = HttpConnection | RedisConnection;
 
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-/** @throws ConfigError when the environment names no way; LifecycleError `store_unavailable` when Redis does not answer */
+/**
+ * @throws ConfigError when the environment names no way; LifecycleError `store_unavailable` when Redis does not answer
+ */
 export async function connect(variables: Variables): Promise<Connection> {
   const baseUrl = variables.CMUX_LIFECYCLE_URL?.trim();
   if (baseUrl) return connectHttp(baseUrl, variables.CMUX_LIFECYCLE_TOKEN?.trim());

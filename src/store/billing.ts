@@ -61,7 +61,10 @@ function billedStateOf({ state, preservesRam }: SettledSandbox, isOff = false): 
   }
 }
 
-/** A stuck guest costs what its disk does once it was seen to be off. A condemned one that was never seen counts from when its create was let go: until then it cannot exist. */
+/**
+ * A stuck guest costs what its disk does once it was seen to be off. A condemned one that was never seen counts from
+ * when its create was let go: until then it cannot exist.
+ */
 export function billFate(
   transaction: Transaction,
   keys: Keys,

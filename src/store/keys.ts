@@ -68,6 +68,7 @@
  * | audit | who changed what, from where (a stream) | the newest 10,000 | 250 |
  */
 import type { ProviderName } from '../core/provider-name.ts';
+import { createLedgerKeys, type LedgerKeys } from './ledger-keys.ts';
 
 export interface Keys {
   readonly tag: string;
@@ -147,25 +148,6 @@ export interface Keys {
 export interface BudgetKeys {
   readonly use: string;
   readonly reservations: string;
-}
-
-export interface LedgerKeys {
-  readonly open: string;
-  readonly journal: string;
-  readonly unreadable: string;
-  readonly versions: string;
-  readonly writer: string;
-  readonly origin: string;
-  /** What providers charged, by provider and day. */
-  readonly billed: string;
-  day(day: string): LedgerDayKeys;
-}
-
-export interface LedgerDayKeys {
-  readonly usage: string;
-  readonly guests: string;
-  readonly accounts: string;
-  readonly pieces: string;
 }
 
 export interface SweepKeys {
@@ -331,27 +313,6 @@ function createSweepKeys(sweeps: string): SweepKeys {
     paused: `${sweeps}:paused`,
     last: `${sweeps}:last`,
     runs: (name) => `${sweeps}:runs:${name}`,
-  };
-}
-
-function createLedgerKeys(ledger: string): LedgerKeys {
-  return {
-    open: `${ledger}:open`,
-    journal: `${ledger}:journal`,
-    unreadable: `${ledger}:unreadable`,
-    versions: `${ledger}:versions`,
-    writer: `${ledger}:writer`,
-    origin: `${ledger}:origin`,
-    billed: `${ledger}:billed`,
-    day: (day) => {
-      const prefix = `${ledger}:day:${day}`;
-      return {
-        usage: `${prefix}:usage`,
-        guests: `${prefix}:guests`,
-        accounts: `${prefix}:accounts`,
-        pieces: `${prefix}:pieces`,
-      };
-    },
   };
 }
 

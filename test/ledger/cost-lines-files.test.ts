@@ -1,39 +1,25 @@
 /** Metered lines of the bill outlive Redis: a flush writes them beside the ledger's days, a rebuild tells them again. */
-import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { MeteredLine } from '../../src/core/cost-lines.ts';
 import { replayLedger } from '../../src/main/replay-ledger.ts';
-import { connectRedis } from '../../src/platform/redis.ts';
 import { bill } from '../../src/store/billing.ts';
 import { appendCostLines } from '../../src/store/cost-line-files.ts';
 import { USAGE_RETENTION_MS } from '../../src/store/ledger.ts';
 import { readSnapshot } from '../../src/store/ledger-files.ts';
-import { createStore, type Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { flushLedger } from '../../src/workers/sweeps/flush-ledger.ts';
-import { startTestRedis, type TestRedis } from '../support/redis.ts';
+import { useEmptiedRedis } from './emptied-redis.ts';
 import { account, at, day } from './ledger-case.ts';
 
 const NOW = at('2026-11-20T12:00:00Z');
 const HOUR = 3_600_000;
 
-/** Of its own: it is flushed. */
-let server: TestRedis;
 let store: Store;
 let folder: string;
-beforeAll(async () => {
-  server = await startTestRedis();
-  store = createStore(await connectRedis(server.url, { role: 'worker' }), 'lines');
-});
-afterAll(async () => {
-  store.redis.disconnect();
-  await server.stop();
-});
-beforeEach(async () => {
-  await store.redis.flushall();
-  folder = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-lines-'));
-  return () => rm(folder, { recursive: true, force: true });
+useEmptiedRedis((own) => {
+  ({ store, folder } = own);
 });
 
 const line = (id: string, usd: number, more: Partial<MeteredLine> = {}): MeteredLine => ({

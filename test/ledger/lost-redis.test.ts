@@ -2,40 +2,24 @@
  * Redis is emptied, or an old dump is put in its place, and workers go on before anybody rebuilds: what was open at the
  * last flush is still there for the rebuild, and nobody's money counts twice.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import type { BillingChange, LedgerAccount } from '../../src/core/ledger.ts';
 import { type LedgerInRedis, mayReplaceSnapshot } from '../../src/core/ledger-origin.ts';
 import { replayLedger } from '../../src/main/replay-ledger.ts';
-import { connectRedis } from '../../src/platform/redis.ts';
 import { bill } from '../../src/store/billing.ts';
 import { readSnapshot, writeSnapshot } from '../../src/store/ledger-files.ts';
-import { createStore, type Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { flushLedger } from '../../src/workers/sweeps/flush-ledger.ts';
-import { startTestRedis, type TestRedis } from '../support/redis.ts';
+import { useEmptiedRedis } from './emptied-redis.ts';
 import { account, at } from './ledger-case.ts';
 
 const NOW = at('2026-11-20T12:00:00Z');
 const HOUR = 3_600_000;
 
-/** Of its own: it is emptied. */
-let server: TestRedis;
 let store: Store;
 let folder: string;
-beforeAll(async () => {
-  server = await startTestRedis();
-  store = createStore(await connectRedis(server.url, { role: 'worker' }), 'lost');
-});
-afterAll(async () => {
-  store.redis.disconnect();
-  await server.stop();
-});
-beforeEach(async () => {
-  await store.redis.flushall();
-  folder = await mkdtemp(join(tmpdir(), 'cmux-lifecycle-lost-'));
-  return () => rm(folder, { recursive: true, force: true });
+useEmptiedRedis((own) => {
+  ({ store, folder } = own);
 });
 
 async function tell(of: LedgerAccount, state: BillingChange['state'], hoursAgo: number): Promise<void> {

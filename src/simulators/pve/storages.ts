@@ -77,7 +77,9 @@ function vmStateBytes(guest: PveGuest): number {
   return 2 * memoryBytes(guest) + 500 * 1024 ** 2;
 }
 
-/** Disks are all on one storage; a memory image is where its suspend was told to put it, and counts once it is whole. */
+/**
+ * Disks are all on one storage; a memory image is where its suspend was told to put it, and counts once it is whole.
+ */
 function bytesOn(storage: string, guest: PveGuest): number {
   const share = guest.baseVmid === null ? 1 : LINKED_CLONE_SHARE;
   const disk = storage === DISK_STORAGE ? Math.round(diskBytes(guest) * share) : 0;
