@@ -1,7 +1,9 @@
 import { describe, expect, it, test } from 'vitest';
+import type { MonthView } from '../../src/dashboard/costs/costs-view.ts';
 import { describeFailures } from '../../src/dashboard/failure-summary.ts';
 import type { ProviderCard } from '../../src/dashboard/fleet/fleet-view.ts';
 import { CapacitySection } from '../../src/dashboard/pages/capacity-section.tsx';
+import { CostHeadline } from '../../src/dashboard/pages/cost-headline.tsx';
 import { duration, size } from '../../src/dashboard/pages/format.ts';
 import { Remedy } from '../../src/dashboard/pages/parts.tsx';
 
@@ -42,6 +44,34 @@ describe('failed attempts', () => {
     ],
   ])('%j', (counts, text) => {
     expect(describeFailures(counts)).toBe(text);
+  });
+});
+
+describe('the headline of costs', () => {
+  const headline = (spentMicroUsd: number, onMorphMicroUsd: number, nodes: MonthView['nodes']) => {
+    const forecast = { expectedMicroUsd: 0, lowerMicroUsd: 0, upperMicroUsd: 0 };
+    const month = { spentMicroUsd, onMorphMicroUsd, nodes, forecast, perHourMicroUsd: 0 };
+    return String(<CostHeadline month={month as unknown as MonthView} />);
+  };
+  const node = {
+    node: 'pve1',
+    costMicroUsd: 58_000_000,
+    allocatedMicroUsd: 0,
+    idleMicroUsd: 58_000_000,
+    sharedMicroUsd: 0,
+  };
+
+  it('says what was saved as a share of what Morph would have cost', () => {
+    const html = headline(58_000_000, 232_000_000, [node]);
+    expect(html).toContain('Saved against Morph alone');
+    expect(html).toContain('75 % of the $232.00 that Morph would have cost');
+  });
+
+  it('says why a node costs more than Morph would have, and no share of next to nothing', () => {
+    const html = headline(58_000_000, 4_000, [node]);
+    expect(html).toContain('More than Morph alone');
+    expect(html).toContain('a node costs the whole month, whatever runs on it');
+    expect(html).not.toContain('%');
   });
 });
 

@@ -24,7 +24,9 @@ export function CostHeadline({ month }: { readonly month: MonthView }) {
         value={money(Math.abs(saved))}
         tone={saved < 0 ? 'bad' : 'good'}
       >
-        {percent(Math.abs(saved), onMorphMicroUsd)} of the {money(onMorphMicroUsd)} that Morph would have cost
+        {saved < 0 && month.nodes.length > 0
+          ? `Morph would have cost ${money(onMorphMicroUsd)}; a node costs the whole month, whatever runs on it`
+          : `${percent(Math.abs(saved), onMorphMicroUsd)} of the ${money(onMorphMicroUsd)} that Morph would have cost`}
       </Tile>
     </dl>
   );
